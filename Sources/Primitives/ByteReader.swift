@@ -1,0 +1,134 @@
+/// Why bytes could not be decoded. Nothing was changed; drop the message and count it.
+package enum DecodeError: Error, Equatable, Sendable {
+    /// The input ended inside a field.
+    case truncated
+    /// A length, count or text exceeds the limit that the reader allows.
+    case tooLong
+    /// A tag, flag, varint or UTF-8 sequence that no writer produces.
+    case invalid(String)
+    /// Bytes are left over after the last field.
+    case trailingBytes
+}
+
+/// A cursor over received bytes that never reads out of bounds and never traps: the counterpart of `ByteWriter`.
+package struct ByteReader: Sendable {
+    private let bytes: [UInt8]
+    private var position: Int
+    private let end: Int
+
+    package init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        position = 0
+        end = bytes.count
+    }
+
+    package init(_ slice: ArraySlice<UInt8>) {
+        self.init(Array(slice))
+    }
+
+    package var remaining: Int { end - position }
+
+    package mutating func readUInt8() throws(DecodeError) -> UInt8 {
+        guard position < end else { throw .truncated }
+        defer { position += 1 }
+        return bytes[position]
+    }
+
+    package mutating func readUInt16() throws(DecodeError) -> UInt16 { try readLittleEndian() }
+    package mutating func readUInt32() throws(DecodeError) -> UInt32 { try readLittleEndian() }
+    package mutating func readUInt64() throws(DecodeError) -> UInt64 { try readLittleEndian() }
+    package mutating func readInt64() throws(DecodeError) -> Int64 { Int64(bitPattern: try readLittleEndian()) }
+
+    package mutating func readBool() throws(DecodeError) -> Bool {
+        switch try readUInt8() {
+        case 0: false
+        case 1: true
+        default: throw .invalid("flag")
+        }
+    }
+
+    package mutating func readNodeID() throws(DecodeError) -> NodeID {
+        NodeID(high: try readUInt64(), low: try readUInt64())
+    }
+
+    package mutating func readReplicaID() throws(DecodeError) -> ReplicaID { ReplicaID(try readUInt64()) }
+    package mutating func readLogIndex() throws(DecodeError) -> LogIndex { LogIndex(try readVarint()) }
+    package mutating func readTerm() throws(DecodeError) -> Term { Term(try readVarint()) }
+    package mutating func readLogTime() throws(DecodeError) -> LogTime { LogTime(milliseconds: try readInt64()) }
+
+    /// LEB128. Rejects encodings that overflow 64 bits or end in a superfluous zero byte, so each value has one form.
+    package mutating func readVarint() throws(DecodeError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        while true {
+            let byte = try readUInt8()
+            if shift == 63, byte > 1 { throw .invalid("varint") }
+            value |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 {
+                if byte == 0, shift > 0 { throw .invalid("varint") }
+                return value
+            }
+            shift += 7
+            if shift > 63 { throw .invalid("varint") }
+        }
+    }
+
+    /// A varint that must not exceed `limit`; for counts and lengths.
+    package mutating func readCount(limit: Int) throws(DecodeError) -> Int {
+        let value = try readVarint()
+        guard value <= UInt64(limit) else { throw .tooLong }
+        return Int(value)
+    }
+
+    package mutating func readRaw(_ count: Int) throws(DecodeError) -> [UInt8] {
+        guard count >= 0, remaining >= count else { throw .truncated }
+        defer { position += count }
+        return Array(bytes[position..<position + count])
+    }
+
+    package mutating func readBlob(limit: Int) throws(DecodeError) -> [UInt8] {
+        try readRaw(try readCount(limit: limit))
+    }
+
+    package mutating func readString(limit: Int) throws(DecodeError) -> String {
+        let raw = try readBlob(limit: limit)
+        guard let text = String(validating: raw, as: UTF8.self) else { throw .invalid("UTF-8") }
+        return text
+    }
+
+    package mutating func readOptional<T>(
+        _ body: (inout ByteReader) throws(DecodeError) -> T
+    ) throws(DecodeError) -> T? {
+        try readBool() ? try body(&self) : nil
+    }
+
+    package mutating func readArray<T>(
+        limit: Int, _ body: (inout ByteReader) throws(DecodeError) -> T
+    ) throws(DecodeError) -> [T] {
+        let count = try readCount(limit: limit)
+        var items: [T] = []
+        items.reserveCapacity(min(count, remaining))
+        for _ in 0..<count { items.append(try body(&self)) }
+        return items
+    }
+
+    /// Everything that is left.
+    package mutating func readRest() -> [UInt8] {
+        defer { position = end }
+        return Array(bytes[position..<end])
+    }
+
+    /// Call after the last field: a longer message than expected is not ours.
+    package func expectEnd() throws(DecodeError) {
+        guard position == end else { throw .trailingBytes }
+    }
+
+    private mutating func readLittleEndian<T: FixedWidthInteger>() throws(DecodeError) -> T {
+        let width = MemoryLayout<T>.size
+        guard remaining >= width else { throw .truncated }
+        var value: T = 0
+        for offset in (0..<width).reversed() { value = value << 8 | T(truncatingIfNeeded: bytes[position + offset]) }
+        position += width
+        return value
+    }
+}

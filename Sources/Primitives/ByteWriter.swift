@@ -1,0 +1,64 @@
+/// Appends fields to a byte buffer: integers little-endian, counts and lengths as LEB128 varints.
+package struct ByteWriter: Sendable {
+    package private(set) var bytes: [UInt8]
+
+    package init(capacity: Int = 64) {
+        bytes = []
+        bytes.reserveCapacity(capacity)
+    }
+
+    package var count: Int { bytes.count }
+
+    package mutating func write(_ value: UInt8) { bytes.append(value) }
+    package mutating func write(_ value: UInt16) { writeLittleEndian(value) }
+    package mutating func write(_ value: UInt32) { writeLittleEndian(value) }
+    package mutating func write(_ value: UInt64) { writeLittleEndian(value) }
+    package mutating func write(_ value: Int64) { writeLittleEndian(UInt64(bitPattern: value)) }
+    package mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    package mutating func write(_ id: NodeID) { write(id.high); write(id.low) }
+    package mutating func write(_ id: ReplicaID) { write(id.value) }
+    package mutating func write(_ index: LogIndex) { writeVarint(index.value) }
+    package mutating func write(_ term: Term) { writeVarint(term.value) }
+    package mutating func write(_ time: LogTime) { write(time.milliseconds) }
+
+    /// LEB128, 1 to 10 bytes.
+    package mutating func writeVarint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+
+    /// Bytes without a length; the reader must know it.
+    package mutating func writeRaw(_ raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
+
+    /// A varint length, then the bytes.
+    package mutating func write(_ blob: [UInt8]) {
+        writeVarint(UInt64(blob.count))
+        bytes.append(contentsOf: blob)
+    }
+
+    /// A varint length, then UTF-8.
+    package mutating func write(_ text: String) {
+        writeVarint(UInt64(text.utf8.count))
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    /// A presence byte, then the value if there is one.
+    package mutating func writeOptional<T>(_ value: T?, _ body: (inout ByteWriter, T) -> Void) {
+        write(value != nil)
+        if let value { body(&self, value) }
+    }
+
+    /// A varint count, then each element.
+    package mutating func writeArray<T>(_ items: [T], _ body: (inout ByteWriter, T) -> Void) {
+        writeVarint(UInt64(items.count))
+        for item in items { body(&self, item) }
+    }
+
+    private mutating func writeLittleEndian<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+}

@@ -1,0 +1,18 @@
+import Primitives
+
+/// What consensus asks of its surroundings, in order. The order is the contract: a message that must not be seen
+/// before a write is durable is not emitted until `handlePersisted` says so.
+package enum RaftEffect: Hashable, Sendable {
+    /// Make durable, then call `handlePersisted(write.sequence)`.
+    case persist(DurableWrite)
+    /// Send now; losing, delaying or repeating it is safe.
+    case send(RaftMessage, to: ReplicaID)
+    /// Committed entries, each exactly once per process life, in index order.
+    case apply([Entry])
+    /// Role, term or known leader changed.
+    case roleChanged
+    /// Answer to `requestRead`: state applied through `index` is linearizable for this read (thesis §6.4).
+    case readReady(id: UInt64, index: LogIndex)
+    /// Answer to `requestRead`: there is no leader to confirm it with; try again.
+    case readFailed(id: UInt64)
+}
