@@ -1,0 +1,99 @@
+import Authority
+import Gossip
+import Primitives
+import Raft
+import Routing
+
+/// One node's picture of the mesh at one moment: what HTTP, the gateway and the interface read. A value, published by
+/// the loop after every change; reading it needs no lock and blocks nobody.
+///
+/// Claims that age, such as "I am primary", carry deadlines and are judged at use: a process that was paused holds an
+/// old view, and must not claim with it what has lapsed meanwhile.
+package struct ClusterView: Sendable {
+    package let me: NodeID
+    package let name: String
+    /// 16 bytes; shown to people only as a hash.
+    package let clusterID: [UInt8]
+    package let consensus: ConsensusView
+    /// Sorted by name, this node included.
+    package let members: [MemberView]
+    /// Hears nobody, though it should.
+    package let isIsolated: Bool
+    /// The replicated state as applied here; a persistent value, cheap to hold.
+    package let authority: AuthorityState
+    /// The mesh's Unix time in milliseconds at `takenAt`, from the log's clock.
+    package let logTime: LogTime
+    package let takenAt: Instant
+    package let counters: NodeCounters
+
+    package func member(_ id: NodeID) -> MemberView? { members.first { $0.id == id } }
+    package func member(named name: String) -> MemberView? { members.first { $0.name == name } }
+    package var myself: MemberView? { member(me) }
+
+    /// Who holds the leader's lease, as far as this node may say at `now`.
+    package func primary(at now: Instant) -> NodeID? {
+        guard let leader = consensus.leader, now < consensus.leaderValidUntil else { return nil }
+        return leader
+    }
+
+    package func isPrimary(at now: Instant) -> Bool { primary(at: now) == me }
+
+    /// A quorum-confirmed commit index received within `ConsensusView.freshness` is applied here: sessions and
+    /// revocations can be judged as the whole mesh would.
+    package func isFresh(at now: Instant) -> Bool { now < consensus.freshUntil }
+
+    /// Milliseconds since 1970 by the log's clock at `now`; advances by this node's own clock between entries.
+    package func unixMilliseconds(at now: Instant) -> Int64 {
+        authority.clock.unix(at: logTime + (now - takenAt))
+    }
+}
+
+package struct ConsensusView: Sendable {
+    package enum Role: String, Sendable {
+        case leader, follower, candidate
+    }
+    /// How long a confirmed commit index keeps a node fresh.
+    package static let freshness: Duration = .milliseconds(500)
+
+    package let term: Term
+    package let role: Role
+    package let leader: NodeID?
+    /// The leader's own lease, or for a follower one election timeout after the leader's last word.
+    package let leaderValidUntil: Instant
+    package let freshUntil: Instant
+    package let commitIndex: LogIndex
+    package let appliedIndex: LogIndex
+    package let voters: [NodeID]
+}
+
+package struct MemberView: Sendable {
+    package let id: NodeID
+    package let name: String
+    package let endpoint: Endpoint
+    package let state: MemberState
+    package let incarnation: Incarnation
+    package let isSelf: Bool
+    package let isVoter: Bool
+    package let roundTrip: Duration?
+    package let descriptor: NodeDescriptor?
+    package let health: MemberHealth?
+}
+
+/// The newest health sections of a member, each with its own age.
+package struct MemberHealth: Sendable {
+    package let vitals: Vitals?
+    package let load: Load?
+    package let catalog: Catalog?
+    /// When the most recent of them arrived here.
+    package let receivedAt: Instant
+}
+
+/// Events that are counted rather than answered, for metrics.
+package struct NodeCounters: Sendable {
+    /// Dropped datagrams by reason.
+    package var rejectedFrames: [String: Int] = [:]
+    package var receivedDatagrams = 0
+    package var sentDatagrams = 0
+    package var malformedPayloads = 0
+    package init() {}
+}
