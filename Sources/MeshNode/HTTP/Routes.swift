@@ -1,0 +1,70 @@
+import Authority
+
+/// What a request may ask for; `Responder` and the gateway's handler each serve their part.
+package enum Operation: Hashable, Sendable {
+    case home, interfaceFile, keySet, metrics, health, live, ready
+    case login, refresh, logout, browserToken, me, sessions, endSession
+    case status, events, explainRoute
+    case listValues, readValue, writeValue, deleteValue
+    case listUsers, createUser, removeUser
+    case listKeys, createKey, removeKey
+    case ollamaVersion, ollamaTags, ollamaChat, ollamaGenerate
+    case openAIModels, openAIModel, openAIChat
+
+    /// Served by the gateway's channel handler, ahead of Hummingbird.
+    package var isGateways: Bool {
+        switch self {
+        case .ollamaVersion, .ollamaTags, .ollamaChat, .ollamaGenerate, .openAIModels, .openAIModel, .openAIChat: true
+        default: false
+        }
+    }
+}
+
+extension RouteTable {
+    /// Every endpoint of a node. `files` are the names of the interface's files, e.g. `app.js`.
+    package static func standard(files: [String]) -> RouteTable {
+        RouteTable(entries: endpoints + files.map { RouteEntry(.get, "/\($0)", .anonymous, .interfaceFile) })
+    }
+
+    private static let endpoints: [RouteEntry] = [
+        RouteEntry(.get, "/", .anonymous, .home),
+        RouteEntry(.get, "/health", .anonymous, .health),
+        RouteEntry(.get, "/health/live", .anonymous, .live),
+        RouteEntry(.get, "/health/ready", .anonymous, .ready),
+        RouteEntry(.get, "/metrics", .bearer(.service), .metrics),
+        RouteEntry(.get, "/.well-known/jwks.json", .anonymous, .keySet),
+
+        RouteEntry(.post, "/mesh/v1/auth/login", .anonymous, .login),
+        RouteEntry(.post, "/mesh/v1/auth/refresh", .anonymous, .refresh),
+        RouteEntry(.post, "/mesh/v1/auth/logout", .signedIn(.service), .logout),
+        RouteEntry(.post, "/mesh/v1/auth/token", .signedIn(.user), .browserToken),
+        RouteEntry(.get, "/mesh/v1/auth/me", .signedIn(.service), .me),
+        RouteEntry(.get, "/mesh/v1/auth/sessions", .signedIn(.user), .sessions),
+        RouteEntry(.delete, "/mesh/v1/auth/sessions/{id}", .signedIn(.user), .endSession),
+
+        RouteEntry(.get, "/mesh/v1/status", .signedIn(.user), .status),
+        RouteEntry(.get, "/mesh/v1/events", .signedIn(.user), .events),
+        RouteEntry(.post, "/mesh/v1/route/explain", .signedIn(.user), .explainRoute),
+
+        RouteEntry(.get, "/mesh/v1/kv", .signedIn(.user), .listValues),
+        RouteEntry(.get, "/mesh/v1/kv/{key...}", .signedIn(.user), .readValue),
+        RouteEntry(.put, "/mesh/v1/kv/{key...}", .signedIn(.user), .writeValue),
+        RouteEntry(.delete, "/mesh/v1/kv/{key...}", .signedIn(.user), .deleteValue),
+
+        RouteEntry(.get, "/mesh/v1/users", .signedIn(.admin), .listUsers),
+        RouteEntry(.post, "/mesh/v1/users", .signedIn(.admin), .createUser),
+        RouteEntry(.delete, "/mesh/v1/users/{name}", .signedIn(.admin), .removeUser),
+
+        RouteEntry(.get, "/mesh/v1/keys", .signedIn(.user), .listKeys),
+        RouteEntry(.post, "/mesh/v1/keys", .signedIn(.user), .createKey),
+        RouteEntry(.delete, "/mesh/v1/keys/{id}", .signedIn(.user), .removeKey),
+
+        RouteEntry(.get, "/api/version", .anonymous, .ollamaVersion),
+        RouteEntry(.get, "/api/tags", .bearer(.service), .ollamaTags),
+        RouteEntry(.post, "/api/chat", .bearer(.service), .ollamaChat),
+        RouteEntry(.post, "/api/generate", .bearer(.service), .ollamaGenerate),
+        RouteEntry(.get, "/v1/models", .bearer(.service), .openAIModels),
+        RouteEntry(.get, "/v1/models/{id...}", .bearer(.service), .openAIModel),
+        RouteEntry(.post, "/v1/chat/completions", .bearer(.service), .openAIChat),
+    ]
+}
