@@ -1,0 +1,29 @@
+/// Which life of a member, and which word of that life, a statement is about (SWIM §4.2, extended).
+///
+/// SWIM's incarnation number restarts at zero with the process, so that a restarted member's "alive" loses against its
+/// own tombstone. Ours begins with the boot epoch, which the node's disk counts up at every start; the counter advances
+/// when a running member refutes a suspicion or moves. Only the owner ever advances either.
+package struct Incarnation: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let bootEpoch: UInt64
+    package let counter: UInt32
+
+    package init(bootEpoch: UInt64, counter: UInt32) {
+        self.bootEpoch = bootEpoch
+        self.counter = counter
+    }
+
+    /// Larger epochs are refused by the decoder: one hostile record must not leave its subject without a successor.
+    package static let bootEpochMax: UInt64 = 1 << 62
+
+    package static func < (a: Incarnation, b: Incarnation) -> Bool {
+        (a.bootEpoch, a.counter) < (b.bootEpoch, b.counter)
+    }
+
+    /// The owner's next incarnation. A used-up counter moves on to the next epoch.
+    var next: Incarnation {
+        counter < .max
+            ? Incarnation(bootEpoch: bootEpoch, counter: counter + 1) : Incarnation(bootEpoch: bootEpoch + 1, counter: 0)
+    }
+
+    package var description: String { "\(bootEpoch).\(counter)" }
+}

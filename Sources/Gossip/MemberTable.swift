@@ -1,0 +1,116 @@
+import Primitives
+
+/// Everything this node keeps about one member.
+struct MemberRow: Sendable {
+    var member: Member
+    /// Ascending by section; at most `Section.countMax`.
+    private(set) var sections: [OwnedSection] = []
+    /// The last authentic payload from it, whatever it said.
+    var heardAt: Instant?
+    /// The last answer to a ping of ours: proof of both directions.
+    var ackedAt: Instant?
+    var roundTrip = RoundTrip()
+    var probe: Probe?
+    /// The probe before, so that an answer after its verdict still measures the path.
+    var lateProbe: (sequence: UInt32, sentAt: Instant)?
+    /// When a small mesh probes this member next.
+    var nextProbeAt: Instant
+    /// Present exactly while the member is suspect.
+    var suspicion: Suspicion?
+    /// When its state last changed here.
+    var changedAt: Instant
+
+    struct OwnedSection: Sendable {
+        let id: SectionID
+        var section: Section
+    }
+
+    init(member: Member, now: Instant) {
+        self.member = member
+        nextProbeAt = now
+        changedAt = now
+    }
+
+    func section(_ id: SectionID) -> Section? { sections.first { $0.id == id }?.section }
+
+    /// Returns false if the content is not newer, or there is no room for another section.
+    mutating func store(_ section: Section, as id: SectionID) -> Bool {
+        let index = sections.firstIndex { $0.id >= id } ?? sections.count
+        if index < sections.count, sections[index].id == id {
+            guard sections[index].section.stamp < section.stamp else { return false }
+            sections[index].section = section
+            return true
+        }
+        guard sections.count < Section.countMax else { return false }
+        sections.insert(OwnedSection(id: id, section: section), at: index)
+        return true
+    }
+
+    /// Stops a probe but remembers it for a late answer.
+    mutating func endProbe() {
+        if let probe { lateProbe = (probe.sequence, probe.sentAt) }
+        probe = nil
+    }
+}
+
+/// The members by ascending id, in one array: five or a thousand, found by binary search, visited in the same order
+/// everywhere.
+struct MemberTable: Sendable {
+    private(set) var rows: [MemberRow] = []
+    let countMax: Int
+    /// Members alive or suspect, us included.
+    private(set) var liveCount = 0
+    /// Members alive, us included.
+    private(set) var aliveCount = 0
+
+    init(countMax: Int) { self.countMax = countMax }
+
+    var indices: Range<Int> { rows.indices }
+
+    subscript(index: Int) -> MemberRow {
+        _read { yield rows[index] }
+        _modify {
+            count(rows[index].member.state, by: -1)
+            yield &rows[index]
+            count(rows[index].member.state, by: 1)
+        }
+    }
+
+    func index(of id: NodeID) -> Int? {
+        let index = lowerBound(of: id)
+        return index < rows.count && rows[index].member.id == id ? index : nil
+    }
+
+    /// The first index whose id is not below `id`.
+    func lowerBound(of id: NodeID) -> Int {
+        var low = 0
+        var high = rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rows[middle].member.id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Adds an unknown member. A full table gives up its longest dead or departed row; returns nil if there is none.
+    mutating func insert(_ member: Member, now: Instant) -> Int? {
+        if rows.count >= countMax {
+            var oldest: Int?
+            for index in rows.indices where !rows[index].member.state.isLive {
+                if oldest.map({ rows[index].changedAt < rows[$0].changedAt }) ?? true { oldest = index }
+            }
+            guard let oldest else { return nil }
+            rows.remove(at: oldest)
+        }
+        let index = lowerBound(of: member.id)
+        precondition(index == rows.count || rows[index].member.id != member.id, "member \(member.id) is in the table")
+        rows.insert(MemberRow(member: member, now: now), at: index)
+        count(member.state, by: 1)
+        return index
+    }
+
+    private mutating func count(_ state: MemberState, by change: Int) {
+        if state.isLive { liveCount += change }
+        if state == .alive { aliveCount += change }
+    }
+}

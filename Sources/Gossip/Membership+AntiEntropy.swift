@@ -1,0 +1,155 @@
+import Primitives
+
+// Repair of whatever gossip missed (Demers et al. 1987, §1.3): an ack carries a checksum of the answering table; where it
+// differs from ours we offer a digest, in pages of ids; each side sends what it has newer.
+//
+//     prober                        probed
+//       | ---- ping ------------------> |
+//       | <--- ack (checksum) --------- |   differs
+//       | ---- offer: what I hold ----> |
+//       | <--- news, newer there ------ |
+//       | <--- request: what I lack --- |
+//       | ---- news, newer here ------> |
+
+extension Membership {
+    /// Of everything that converges: incarnations, verdicts and section stamps. Suspicions come and go on their own.
+    var checksum: UInt64 {
+        mutating get {
+            if let cachedChecksum { return cachedChecksum }
+            var sum: UInt64 = 0x6A09_E667_F3BC_C908
+            for row in table.rows {
+                Self.mix(row.member.id.high, into: &sum)
+                Self.mix(row.member.id.low, into: &sum)
+                Self.mix(row.member.incarnation.bootEpoch, into: &sum)
+                Self.mix(UInt64(row.member.incarnation.counter) << 8 | UInt64(settled(row.member.state).rawValue), into: &sum)
+                for owned in row.sections {
+                    Self.mix(owned.section.bootEpoch, into: &sum)
+                    Self.mix(owned.section.version << 8 | UInt64(owned.id.value), into: &sum)
+                }
+            }
+            cachedChecksum = sum
+            return sum
+        }
+    }
+
+    /// One step of SplitMix64, which changes every bit with every bit.
+    private static func mix(_ word: UInt64, into sum: inout UInt64) {
+        sum = (sum ^ word) &+ 0x9E37_79B9_7F4A_7C15
+        sum = (sum ^ (sum >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        sum = (sum ^ (sum >> 27)) &* 0x94D0_49BB_1331_11EB
+        sum ^= sum >> 31
+    }
+
+    private func settled(_ state: MemberState) -> MemberState { state == .suspect ? .alive : state }
+
+    mutating func offerDigest(to source: Source, into effects: inout [GossipEffect]) {
+        guard nextDigestAt <= source.now else { return }
+        nextDigestAt = source.now + config.antiEntropyInterval * max(8, table.rows.count) / 8
+        let entries = table.rows.map(digestEntry)
+        send(entries, for: .offer, to: source, into: &effects)
+    }
+
+    mutating func handle(_ digest: Digest, from source: Source, into effects: inout [GossipEffect]) {
+        var lacking: [Digest.Entry] = []
+        var rumors: [News] = []
+        var sections: [News] = []
+        var isContradicted = false
+        for entry in digest.entries {
+            if entry.id == id, contradict(entry.state, at: entry.incarnation, now: source.now, into: &effects) {
+                isContradicted = true
+            }
+            guard let index = table.index(of: entry.id) else {
+                if digest.purpose == .offer { lacking.append(Self.unknownEntry(entry.id)) }
+                continue
+            }
+            collectNewer(than: entry, at: index, &rumors, &sections)
+            if digest.purpose == .offer, lacks(entry, at: index) { lacking.append(digestEntry(table[index])) }
+        }
+        if digest.purpose == .offer { collectUnmentioned(in: digest, &rumors, &sections) }
+        if isContradicted { introduce(to: source, into: &effects) }
+        for payload in payloads(of: rumors + sections).prefix(config.deltaPayloadsMax) {
+            send(payload, to: source.peer, at: source.endpoint, into: &effects)
+        }
+        if !lacking.isEmpty { send(lacking, for: .request, to: source, into: &effects) }
+    }
+
+    // MARK: - Comparison
+
+    private func collectNewer(than entry: Digest.Entry, at index: Int, _ rumors: inout [News], _ sections: inout [News]) {
+        let row = table[index]
+        let held = (row.member.incarnation, settled(row.member.state))
+        if (entry.incarnation, settled(entry.state)) < held {
+            rumors.append(.rumor(rumor(about: index, withProfile: true)))
+        }
+        for owned in row.sections {
+            let theirs = entry.sections.first { $0.section == owned.id }?.stamp ?? .none
+            if theirs < owned.section.stamp { sections.append(news(owned, of: row.member.id)) }
+        }
+    }
+
+    /// Members in the digest's range that it does not mention: the other does not know them.
+    private func collectUnmentioned(in digest: Digest, _ rumors: inout [News], _ sections: inout [News]) {
+        var next = digest.entries.makeIterator()
+        var mentioned = next.next()
+        var index = table.lowerBound(of: digest.first)
+        while index < table.rows.count, table[index].member.id <= digest.last {
+            let member = table[index].member.id
+            while let entry = mentioned, entry.id < member { mentioned = next.next() }
+            if mentioned?.id != member { collectNewer(than: Self.unknownEntry(member), at: index, &rumors, &sections) }
+            index += 1
+        }
+    }
+
+    private func lacks(_ entry: Digest.Entry, at index: Int) -> Bool {
+        let row = table[index]
+        if row.member.id != id,
+            (row.member.incarnation, settled(row.member.state)) < (entry.incarnation, settled(entry.state))
+        {
+            return true
+        }
+        return entry.sections.contains { item in (row.section(item.section)?.stamp ?? .none) < item.stamp }
+    }
+
+    // MARK: - Pages
+
+    private func digestEntry(_ row: MemberRow) -> Digest.Entry {
+        Digest.Entry(
+            id: row.member.id, incarnation: row.member.incarnation, state: row.member.state,
+            sections: row.sections.map { Digest.SectionEntry(section: $0.id, stamp: $0.section.stamp) })
+    }
+
+    /// Older than anything: incarnations begin at epoch 1.
+    private static func unknownEntry(_ id: NodeID) -> Digest.Entry {
+        Digest.Entry(id: id, incarnation: Incarnation(bootEpoch: 0, counter: 0), state: .alive, sections: [])
+    }
+
+    /// Sends ascending entries in as many pages as needed; together the ranges of an offer's pages cover all ids.
+    private mutating func send(
+        _ entries: [Digest.Entry], for purpose: Digest.Purpose, to source: Source, into effects: inout [GossipEffect]
+    ) {
+        let headerBytes = 2 + 2 * NodeID.byteCount
+        var first = NodeID(high: 0, low: 0)
+        var page: [Digest.Entry] = []
+        var size = headerBytes
+        for entry in entries {
+            var writer = ByteWriter()
+            writer.write(entry)
+            if size + writer.count > config.payloadBytesMax, let last = page.last?.id {
+                send(Digest(purpose: purpose, first: first, last: last, entries: page), to: source, into: &effects)
+                // Nothing lies between: the next page begins where this one ended, exclusive.
+                first = entry.id
+                page = []
+                size = headerBytes
+            }
+            page.append(entry)
+            size += writer.count
+        }
+        let end = NodeID(high: .max, low: .max)
+        send(Digest(purpose: purpose, first: first, last: end, entries: page), to: source, into: &effects)
+    }
+
+    private mutating func send(_ digest: Digest, to source: Source, into effects: inout [GossipEffect]) {
+        counters.digestsSent += 1
+        send(Message.digest(digest).encoded(), to: source.peer, at: source.endpoint, into: &effects)
+    }
+}

@@ -1,0 +1,155 @@
+import Primitives
+
+// What others say: about themselves, about third parties, and about us.
+
+extension Membership {
+    /// Takes in news. Returns true if some of it was a false claim about us that our new incarnation contradicts.
+    mutating func merge(_ news: [News], from source: Source, into effects: inout [GossipEffect]) -> Bool {
+        var isContradicted = false
+        for item in news {
+            switch item {
+            case .rumor(let rumor):
+                if rumor.id == id {
+                    if contradict(rumor.state, at: rumor.incarnation, now: source.now, into: &effects) {
+                        isContradicted = true
+                    }
+                } else {
+                    merge(rumor, from: source, into: &effects)
+                }
+            case .section(let news): merge(news, now: source.now, into: &effects)
+            }
+        }
+        return isContradicted
+    }
+
+    private mutating func merge(_ rumor: Rumor, from source: Source, into effects: inout [GossipEffect]) {
+        guard let index = table.index(of: rumor.id) else {
+            learn(rumor, from: source, into: &effects)
+            return
+        }
+        let held = table[index].member
+        let age = Precedence.Age(of: rumor.incarnation, comparedTo: held.incarnation)
+        if let state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
+            if let profile = rumor.profile, age == .newer {
+                table[index].member.name = profile.name
+                table[index].member.endpoint = profile.endpoint
+            }
+            change(index, to: state, at: rumor.incarnation, now: source.now, into: &effects)
+            // A new suspect is probed by everyone at once: accusers see it twice, bystanders form their own view.
+            if state == .suspect, table[index].probe == nil {
+                startProbe(of: index, isUrgent: isSmall, now: source.now, into: &effects)
+            }
+            spread(index, isUrgent: state != .suspect || isSmall, now: source.now)
+        }
+        if rumor.isPersonal, source.peer != rumor.id, table[index].member.incarnation == rumor.incarnation {
+            _ = addAccuser(source.peer, to: index)
+        }
+    }
+
+    /// A member we did not know. Without name and address there is nothing to hold on to.
+    private mutating func learn(_ rumor: Rumor, from source: Source, into effects: inout [GossipEffect]) {
+        guard let profile = rumor.profile else { return }
+        let state: MemberState = rumor.state == .suspect ? .alive : rumor.state
+        let member = Member(
+            id: rumor.id, name: profile.name, endpoint: profile.endpoint, incarnation: rumor.incarnation, state: state)
+        guard let index = table.insert(member, now: source.now) else {
+            counters.overflows += 1
+            return
+        }
+        cachedChecksum = nil
+        if source.peer == rumor.id { table[index].heardAt = source.now }
+        if !probeOrder.isEmpty { probeOrder.insert(rumor.id, at: random.below(probeOrder.count + 1)) }
+        effects.append(.memberChanged(member))
+        reviewSuspicions()
+        spread(index, isUrgent: false, now: source.now)
+        if rumor.state == .suspect { merge(rumor, from: source, into: &effects) }
+    }
+
+    private mutating func merge(_ news: SectionNews, now: Instant, into effects: inout [GossipEffect]) {
+        guard news.owner != id else {
+            reclaim(news.section, from: news.stamp, now: now, into: &effects)
+            return
+        }
+        guard let index = table.index(of: news.owner) else { return }
+        let section = Section(
+            bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
+        guard table[index].store(section, as: news.section) else { return }
+        cachedChecksum = nil
+        effects.append(.sectionChanged(news.section, of: news.owner))
+        if table.liveCount > config.directSectionMembersMax { spread(news.section, of: news.owner, now: now) }
+    }
+
+    /// The one place where a member's state or incarnation changes.
+    mutating func change(
+        _ index: Int, to state: MemberState, at incarnation: Incarnation, now: Instant,
+        into effects: inout [GossipEffect]
+    ) {
+        let before = table[index].member
+        precondition(incarnation >= before.incarnation, "incarnation \(incarnation) is before \(before.incarnation)")
+        table[index].member.state = state
+        table[index].member.incarnation = incarnation
+        table[index].changedAt = now
+        table[index].suspicion = state == .suspect ? Suspicion(startedAt: now) : nil
+        if state == .suspect { counters.suspicions += 1 }
+        if !state.isLive { table[index].endProbe() }
+        if state == .alive, before.state != .alive { table[index].nextProbeAt = now }
+        cachedChecksum = nil
+        reviewSuspicions()
+        effects.append(.memberChanged(table[index].member))
+    }
+
+    // MARK: - Claims about us
+
+    /// Someone holds a word of ours that we did not say, or doubts one that we did. Returns true if it is now refuted.
+    ///
+    /// A claim ahead of us in this boot epoch is never answered by following its counter: whoever says it could drive it
+    /// to the end. Either our disk was restored to an older state or it is a lie; a new epoch answers both.
+    mutating func contradict(
+        _ state: MemberState, at incarnation: Incarnation, now: Instant, into effects: inout [GossipEffect]
+    ) -> Bool {
+        let own = self.incarnation
+        guard incarnation > own || incarnation == own && state != .alive else { return false }
+        if incarnation > own {
+            renew(
+                to: Incarnation(bootEpoch: min(incarnation.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0),
+                now: now, into: &effects)
+        } else {
+            if state == .suspect { health.worsen() }
+            renew(to: own.next, now: now, into: &effects)
+        }
+        counters.refutations += 1
+        return true
+    }
+
+    /// Takes a newer incarnation of our own and announces it. A new epoch takes our sections along.
+    mutating func renew(to incarnation: Incarnation, now: Instant, into effects: inout [GossipEffect]) {
+        let before = self.incarnation
+        guard incarnation > before else { return }
+        change(me, to: .alive, at: incarnation, now: now, into: &effects)
+        spread(me, isUrgent: true, now: now)
+        guard incarnation.bootEpoch > before.bootEpoch else { return }
+        for owned in table[me].sections {
+            let stamp = SectionStamp(bootEpoch: incarnation.bootEpoch, version: owned.section.version)
+            storeOwn(owned.id, stamp: stamp, bytes: owned.section.bytes, now: now)
+        }
+    }
+
+    /// Someone holds a section of ours that is newer than what we remember publishing. As with incarnations, the answer is
+    /// a new epoch and never a count past theirs.
+    private mutating func reclaim(
+        _ section: SectionID, from stamp: SectionStamp, now: Instant, into effects: inout [GossipEffect]
+    ) {
+        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > table[me].section(section)?.stamp ?? .none else { return }
+        renew(
+            to: Incarnation(bootEpoch: min(stamp.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0), now: now,
+            into: &effects)
+    }
+
+    mutating func storeOwn(_ section: SectionID, stamp: SectionStamp, bytes: [UInt8], now: Instant) {
+        let content = Section(bootEpoch: stamp.bootEpoch, version: stamp.version, bytes: bytes, receivedAt: now)
+        let isStored = table[me].store(content, as: section)
+        precondition(isStored, "section \(section.value) is not newer, or a ninth section")
+        cachedChecksum = nil
+        spread(section, of: id, now: now)
+    }
+}

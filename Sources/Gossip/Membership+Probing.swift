@@ -1,0 +1,236 @@
+import Primitives
+
+// Failure detection: whom to probe when, what an answer proves, and what silence does (SWIM §3.1, §4.3).
+
+extension Membership {
+    // MARK: - Time
+
+    mutating func tickProbes(now: Instant, into effects: inout [GossipEffect]) {
+        for index in table.indices where index != me {
+            guard let probe = table[index].probe, probe.deadline <= now else { continue }
+            if !probe.isIndirect, askOthers(about: index, now: now, into: &effects) { continue }
+            failProbe(of: index, now: now, into: &effects)
+        }
+        if isSmall {
+            for index in table.indices where isDueInSmallMesh(index, now: now) {
+                startProbe(of: index, now: now, into: &effects)
+            }
+        } else if nextRoundAt <= now {
+            nextRoundAt = now + config.probeInterval * health.multiplier
+            if let index = nextInOrder() { startProbe(of: index, now: now, into: &effects) }
+        }
+    }
+
+    /// The earliest moment that probes, suspicions or rounds want a tick.
+    var probeDeadline: Instant {
+        var deadline = Instant.distantFuture
+        let isSmall = isSmall
+        let me = me
+        for index in table.indices where index != me && table[index].member.state.isLive {
+            if let probe = table[index].probe {
+                deadline = min(deadline, probe.deadline)
+            } else if isSmall {
+                deadline = min(deadline, table[index].nextProbeAt)
+            }
+            if let suspicion = table[index].suspicion { deadline = min(deadline, suspicion.deadline) }
+        }
+        if !isSmall { deadline = min(deadline, nextRoundAt) }
+        return deadline
+    }
+
+    /// In a small mesh the interval grows with the members beyond five, so that the traffic of a node does not.
+    var smallMeshProbeInterval: Duration { config.smallMeshProbeInterval * max(4, table.liveCount - 1) / 4 }
+
+    /// The next interval of silence that is accepted from a peer: shaken, so that of two peers sometimes the one and
+    /// sometimes the other asks, and both come to measure the path.
+    private mutating func accepted(_ interval: Duration) -> Duration {
+        random.duration(in: interval * 3 / 4...interval * 5 / 4) * health.multiplier
+    }
+
+    private func isDueInSmallMesh(_ index: Int, now: Instant) -> Bool {
+        table[index].probe == nil && table[index].nextProbeAt <= now && table[index].member.state.isLive && index != me
+    }
+
+    /// Round-robin over a shuffled order bounds the time until each member is probed (SWIM §4.3).
+    private mutating func nextInOrder() -> Int? {
+        for _ in 0..<2 {
+            while let candidate = probeOrder.popLast() {
+                guard let index = table.index(of: candidate), index != me else { continue }
+                if table[index].member.state.isLive, table[index].probe == nil { return index }
+            }
+            probeOrder = table.rows.filter { $0.member.id != id && $0.member.state.isLive }.map(\.member.id)
+            random.shuffle(&probeOrder)
+        }
+        return nil
+    }
+
+    // MARK: - One probe
+
+    /// - Parameter isUrgent: someone else doubts the member: ask the others together with it.
+    mutating func startProbe(of index: Int, isUrgent: Bool = false, now: Instant, into effects: inout [GossipEffect]) {
+        precondition(table[index].probe == nil, "member \(table[index].member.id) is being probed")
+        let sequence = nextSequence()
+        let direct = now + timeout(of: index)
+        table[index].probe = Probe(sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
+        counters.probes += 1
+        sendPing(sequence, to: index, now: now, into: &effects)
+        if isUrgent { _ = askOthers(about: index, now: now, into: &effects) }
+    }
+
+    /// Round trips to a member set the wait for it; our own ill health prolongs it (Lifeguard's LHA-Probe).
+    func timeout(of index: Int) -> Duration {
+        let measured = table[index].roundTrip.timeout ?? config.probeTimeoutInitial
+        return min(max(measured, config.probeTimeoutFloor), config.probeTimeoutMax) * health.multiplier
+    }
+
+    /// Sends ping-reqs. Returns false if there is nobody to ask.
+    private mutating func askOthers(about index: Int, now: Instant, into effects: inout [GossipEffect]) -> Bool {
+        var candidates = table.indices.filter { $0 != index && $0 != me && table[$0].member.state == .alive }
+        guard !candidates.isEmpty, var probe = table[index].probe else { return false }
+        random.shuffle(&candidates)
+        var wait = timeout(of: index)
+        for proxy in candidates.prefix(config.indirectProbes) {
+            wait = max(wait, timeout(of: proxy))
+            counters.indirectProbes += 1
+            probe.proxies.append(table[proxy].member.id)
+            probe.owing.append(table[proxy].member.id)
+            let request = Message.pingRequest(sequence: probe.sequence, target: table[index].member.id)
+            send(request.encoded(), to: table[proxy].member.id, at: table[proxy].member.endpoint, into: &effects)
+        }
+        probe.isIndirect = true
+        // The proxy's nack takes one timeout and the way there and back.
+        probe.verdictDeadline = now + wait * 3 / 2
+        table[index].probe = probe
+        return true
+    }
+
+    private mutating func failProbe(of index: Int, now: Instant, into effects: inout [GossipEffect]) {
+        guard let probe = table[index].probe else { return }
+        counters.probeFailures += 1
+        // Proxies that did not even say no: more likely it is us that hears badly.
+        if !probe.owing.isEmpty { health.worsen() }
+        table[index].endProbe()
+        // A lone suspect is asked again soon, then less and less often.
+        let age = table[index].suspicion.map { now - $0.startedAt } ?? .zero
+        table[index].nextProbeAt = now + min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
+        if table[index].member.state.isLive { accuse(index, now: now, into: &effects) }
+    }
+
+    // MARK: - Answers
+
+    mutating func hear(_ peer: NodeID, now: Instant) {
+        heardAnyoneAt = now
+        guard let index = table.index(of: peer) else { return }
+        table[index].heardAt = now
+        // Hearing proves one direction only: now and then we ask all the same.
+        if now - (table[index].ackedAt ?? startedAt) < smallMeshProbeInterval * 10 {
+            table[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
+        }
+    }
+
+    mutating func handlePing(
+        _ sequence: UInt32, news: [News], from source: Source, into effects: inout [GossipEffect]
+    ) {
+        let isContradicted = merge(news, from: source, into: &effects)
+        let isIntroduced = news.contains { if case .rumor(let rumor) = $0 { rumor.id == source.peer } else { false } }
+        let ack = Message.ack(
+            sequence: sequence, checksum: checksum,
+            news: companions(for: source.peer, withOwn: isContradicted || isIntroduced))
+        send(ack.encoded(), to: source.peer, at: source.endpoint, into: &effects)
+    }
+
+    mutating func handleAck(
+        _ sequence: UInt32, checksum: UInt64, news: [News], from source: Source, into effects: inout [GossipEffect]
+    ) {
+        if let index = table.index(of: source.peer) { acknowledge(index, sequence: sequence, now: source.now) }
+        for relay in relays where relay.sequence == sequence && relay.target == source.peer {
+            let answer = Message.indirectAck(sequence: relay.requesterSequence)
+            send(answer.encoded(), to: relay.requester, at: relay.requesterEndpoint, into: &effects)
+        }
+        relays.removeAll { $0.sequence == sequence && $0.target == source.peer }
+        if merge(news, from: source, into: &effects) { introduce(to: source, into: &effects) }
+        if checksum != self.checksum { offerDigest(to: source, into: &effects) }
+    }
+
+    private mutating func acknowledge(_ index: Int, sequence: UInt32, now: Instant) {
+        if let probe = table[index].probe, probe.sequence == sequence {
+            counters.acks += 1
+            table[index].roundTrip.record(now - probe.sentAt)
+            table[index].ackedAt = now
+            health.improve()
+            table[index].endProbe()
+            table[index].lateProbe = nil
+            table[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
+        } else if let late = table[index].lateProbe, late.sequence == sequence {
+            table[index].roundTrip.record(now - late.sentAt)
+            table[index].ackedAt = now
+            table[index].lateProbe = nil
+        }
+    }
+
+    /// The target answered one of our proxies.
+    mutating func handleIndirectAck(_ sequence: UInt32, from source: Source, into effects: inout [GossipEffect]) {
+        guard let index = probe(sequence, askedOf: source.peer) else { return }
+        counters.acks += 1
+        table[index].endProbe()
+        table[index].nextProbeAt = source.now + accepted(smallMeshProbeInterval)
+    }
+
+    mutating func handleNack(_ sequence: UInt32, from source: Source) {
+        guard let index = probe(sequence, askedOf: source.peer) else { return }
+        table[index].probe?.owing.removeAll { $0 == source.peer }
+    }
+
+    /// The member whose current probe has this number and asked that proxy.
+    private func probe(_ sequence: UInt32, askedOf proxy: NodeID) -> Int? {
+        table.indices.first {
+            guard let probe = table[$0].probe, probe.sequence == sequence else { return false }
+            return probe.proxies.contains(proxy)
+        }
+    }
+
+    // MARK: - Probing for others
+
+    mutating func handlePingRequest(
+        _ sequence: UInt32, target: NodeID, from source: Source, into effects: inout [GossipEffect]
+    ) {
+        guard let index = table.index(of: target), index != me, relays.count < config.relaysMax else {
+            if table.index(of: target) != nil { counters.overflows += 1 }
+            send(Message.nack(sequence: sequence).encoded(), to: source.peer, at: source.endpoint, into: &effects)
+            return
+        }
+        let relaySequence: UInt32
+        if isSmall, table[index].member.state.isLive, table[index].probe == nil {
+            // In a small mesh the question is also ours: everyone comes to its own verdict at the same time.
+            startProbe(of: index, isUrgent: true, now: source.now, into: &effects)
+            relaySequence = lastProbeSequence(of: index)
+        } else {
+            relaySequence = nextSequence()
+            sendPing(relaySequence, to: index, now: source.now, into: &effects)
+        }
+        relays.append(
+            Relay(
+                requester: source.peer, requesterEndpoint: source.endpoint, requesterSequence: sequence,
+                sequence: relaySequence, target: target, deadline: source.now + timeout(of: index)))
+    }
+
+    private func lastProbeSequence(of index: Int) -> UInt32 {
+        guard let probe = table[index].probe else { preconditionFailure("the probe was just started") }
+        return probe.sequence
+    }
+
+    mutating func tickRelays(now: Instant, into effects: inout [GossipEffect]) {
+        guard relays.contains(where: { $0.deadline <= now }) else { return }
+        for relay in relays where relay.deadline <= now {
+            let answer = Message.nack(sequence: relay.requesterSequence)
+            send(answer.encoded(), to: relay.requester, at: relay.requesterEndpoint, into: &effects)
+        }
+        relays.removeAll { $0.deadline <= now }
+    }
+
+    mutating func sendPing(_ sequence: UInt32, to index: Int, now: Instant, into effects: inout [GossipEffect]) {
+        let peer = table[index].member
+        let ping = Message.ping(sequence: sequence, news: companions(for: peer.id, withOwn: peer.state == .dead))
+        send(ping.encoded(), to: peer.id, at: peer.endpoint, into: &effects)
+    }
+}

@@ -1,0 +1,256 @@
+import Primitives
+
+/// Who is in the mesh: SWIM (Das, Gupta, Motivala, DSN 2002) with Lifeguard (Dadgar, Phillips, Currey, arXiv 1707.00788)
+/// as one value. Payloads and time in, payloads and changes out.
+///
+/// Intuition: everyone probes someone all the time; silence asked about through others becomes a suspicion, everybody is
+/// told, and the suspect may contradict. News travels with and between the probes; whoever missed some is brought up to
+/// date when an ack shows that two tables differ.
+///
+/// Deviations from the papers:
+/// - A small mesh probes everyone, and any authentic payload postpones the next probe of its sender.
+/// - Nobody is declared dead by a node that has heard no one else since its suspicion began: it is isolated, and says so.
+/// - Nobody is declared dead who was heard since: its silence is not total, so the countdown starts again.
+/// - Confirmations count only from distinct accusers, by their own word, unsuspected themselves.
+/// - An incarnation begins with the boot epoch, so that a restarted member outranks its own tombstone.
+/// - The dead are called at a low rate for ever, so that a partition of any length heals by itself.
+package struct Membership: Sendable {
+    /// Our own id.
+    package let id: NodeID
+    let config: GossipConfig
+    let startedAt: Instant
+    var random: SeededRandom
+    var table: MemberTable
+    /// The provisioned roster without us, ascending by id.
+    let seeds: [Contact]
+    var health: LocalHealth
+    var dissemination = Dissemination()
+    /// When waiting news goes out next, and when the last round of it went.
+    var gossipAt: Instant
+    var lastGossipAt: Instant
+    /// Pings under way for others, oldest first.
+    var relays: [Relay] = []
+    var lastSequence: UInt32 = 0
+    /// The rest of this cycle through the members, in a large mesh (SWIM §4.3), last first.
+    var probeOrder: [NodeID] = []
+    var nextRoundAt: Instant
+    var nextContactAt: Instant
+    /// The contact called last; the next in ascending order follows.
+    var lastContact: NodeID?
+    var nextDigestAt: Instant
+    /// The last authentic payload from anyone.
+    var heardAnyoneAt: Instant
+    /// The latest moment that an input told us.
+    var clock: Instant
+    /// Before the first tick, being late means starting up.
+    var hasTicked = false
+    /// Of the whole table; nil after a change.
+    var cachedChecksum: UInt64?
+    /// When to call `tick` at the latest.
+    package internal(set) var nextDeadline: Instant
+    /// We said goodbye: nothing is answered any more.
+    package internal(set) var hasLeft = false
+    package internal(set) var counters = GossipCounters()
+
+    /// - Parameters:
+    ///   - me: our id, name and the endpoint that others reach us at.
+    ///   - bootEpoch: from our disk, larger at every start; 0 counts as 1.
+    ///   - seeds: members to call until they are found; our own entry is ignored.
+    package init(
+        me: Contact, bootEpoch: UInt64, config: GossipConfig, seeds: [Contact], random: SeededRandom, now: Instant
+    ) {
+        config.validate()
+        precondition(bootEpoch <= Incarnation.bootEpochMax, "boot epoch \(bootEpoch) exceeds \(Incarnation.bootEpochMax)")
+        id = me.id
+        self.config = config
+        self.random = random
+        self.seeds = seeds.filter { $0.id != me.id }.sorted { $0.id < $1.id }
+        startedAt = now
+        table = MemberTable(countMax: config.membersMax)
+        health = LocalHealth(scoreMax: config.localHealthMax)
+        gossipAt = now
+        lastGossipAt = now - config.gossipInterval
+        clock = now
+        nextRoundAt = now
+        nextContactAt = now
+        nextDigestAt = now
+        heardAnyoneAt = now
+        nextDeadline = now
+        let incarnation = Incarnation(bootEpoch: max(1, bootEpoch), counter: 0)
+        _ = table.insert(
+            Member(id: me.id, name: me.name, endpoint: me.endpoint, incarnation: incarnation, state: .alive), now: now)
+    }
+
+    // MARK: - Inputs
+
+    /// An authentic payload arrived. Malformed ones are counted and change nothing.
+    /// - Parameters:
+    ///   - peer: who the secure channel says sent it.
+    ///   - endpoint: where it came from; the answer goes there.
+    package mutating func handle(
+        _ payload: [UInt8], from peer: NodeID, at endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]
+    ) {
+        guard !hasLeft, peer != id else { return }
+        noticePause(now: now)
+        counters.payloadsReceived += 1
+        let message: Message
+        do {
+            message = try Message.decode(payload)
+        } catch {
+            counters.malformedPayloads += 1
+            return
+        }
+        hear(peer, now: now)
+        let source = Source(peer: peer, endpoint: endpoint, now: now)
+        switch message {
+        case .ping(let sequence, let news):
+            handlePing(sequence, news: news, from: source, into: &effects)
+        case .ack(let sequence, let checksum, let news):
+            handleAck(sequence, checksum: checksum, news: news, from: source, into: &effects)
+        case .pingRequest(let sequence, let target):
+            handlePingRequest(sequence, target: target, from: source, into: &effects)
+        case .indirectAck(let sequence): handleIndirectAck(sequence, from: source, into: &effects)
+        case .nack(let sequence): handleNack(sequence, from: source)
+        case .gossip(let news):
+            if merge(news, from: source, into: &effects) { introduce(to: source, into: &effects) }
+        case .digest(let digest): handle(digest, from: source, into: &effects)
+        }
+        settle(now: now, into: &effects)
+    }
+
+    /// Time passed. Call no later than `nextDeadline`; earlier calls do no harm.
+    package mutating func tick(now: Instant, into effects: inout [GossipEffect]) {
+        guard !hasLeft else { return }
+        noticePause(now: now)
+        hasTicked = true
+        tickProbes(now: now, into: &effects)
+        tickRelays(now: now, into: &effects)
+        tickSuspicions(now: now, into: &effects)
+        tickContacts(now: now, into: &effects)
+        settle(now: now, into: &effects)
+    }
+
+    /// Replaces one of our sections; everyone learns of it. Goes out with the next `tick`, due at once.
+    package mutating func publish(_ section: SectionID, bytes: [UInt8], now: Instant) {
+        guard !hasLeft else { return }
+        let stamp = SectionStamp(
+            bootEpoch: incarnation.bootEpoch, version: (table[me].section(section)?.version ?? 0) + 1)
+        storeOwn(section, stamp: stamp, bytes: bytes, now: now)
+        nextDeadline = min(nextDeadline, gossipAt)
+    }
+
+    /// Our own address changed: announces it under a new incarnation.
+    package mutating func move(to endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]) {
+        guard !hasLeft, endpoint != table[me].member.endpoint else { return }
+        table[me].member.endpoint = endpoint
+        renew(to: incarnation.next, now: now, into: &effects)
+        settle(now: now, into: &effects)
+    }
+
+    /// Says goodbye to everyone reachable at once; afterwards nothing is answered or sent.
+    package mutating func leave(now: Instant, into effects: inout [GossipEffect]) {
+        guard !hasLeft else { return }
+        table[me].member.state = .left
+        cachedChecksum = nil
+        let goodbye = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))]).encoded()
+        for index in table.indices where index != me && table[index].member.state.isLive {
+            send(goodbye, to: table[index].member.id, at: table[index].member.endpoint, into: &effects)
+        }
+        hasLeft = true
+        nextDeadline = .distantFuture
+        effects.append(.memberChanged(table[me].member))
+    }
+
+    /// The runtime noticed that we were stopped: whoever was silent meanwhile gets its time again.
+    package mutating func notePause(now: Instant) {
+        guard !hasLeft else { return }
+        counters.pauses += 1
+        health.worsen()
+        for index in table.indices {
+            table[index].endProbe()
+            if table[index].suspicion != nil { restartSuspicion(of: index, now: now) }
+            table[index].nextProbeAt = now + random.duration(in: .zero...config.probeTimeoutFloor)
+        }
+        relays.removeAll()
+        heardAnyoneAt = max(heardAnyoneAt, now - config.probeTimeoutInitial)
+        updateDeadline()
+    }
+
+    // MARK: - Queries
+
+    /// Everyone known, us and the dead included, ascending by id.
+    package var members: [Member] { table.rows.map(\.member) }
+
+    package func member(_ id: NodeID) -> Member? { table.index(of: id).map { table[$0].member } }
+
+    package func section(_ section: SectionID, of id: NodeID) -> Section? {
+        table.index(of: id).flatMap { table[$0].section(section) }
+    }
+
+    /// Smoothed over recent answers of that member to our own pings; nil before the first.
+    package func roundTrip(to id: NodeID) -> Duration? {
+        table.index(of: id).flatMap { table[$0].roundTrip.smoothed.map(Duration.nanoseconds) }
+    }
+
+    /// Our own incarnation. Its boot epoch may have moved past the one given at `init`: store it.
+    package var incarnation: Incarnation { table[me].member.incarnation }
+
+    /// Someone should be there, and nobody was heard for a while: others' silence is more likely our own.
+    package var isIsolated: Bool {
+        guard clock - heardAnyoneAt > isolationWindow else { return false }
+        return seeds.contains { table.index(of: $0.id) == nil }
+            || table.rows.contains { $0.member.id != id && $0.member.state != .left }
+    }
+
+    // MARK: - Steps shared by the other files
+
+    /// Who sent a payload, from where, when.
+    struct Source {
+        let peer: NodeID
+        let endpoint: Endpoint
+        let now: Instant
+    }
+
+    /// Our row. It is inserted first and never evicted, since we are alive until we leave.
+    var me: Int {
+        guard let index = table.index(of: id) else { preconditionFailure("own row \(id) is missing") }
+        return index
+    }
+
+    var isSmall: Bool { table.liveCount <= config.smallMeshMembersMax }
+
+    var isolationWindow: Duration {
+        (isSmall ? smallMeshProbeInterval : config.probeInterval) * 3 + config.probeTimeoutInitial
+    }
+
+    mutating func nextSequence() -> UInt32 {
+        lastSequence &+= 1
+        return lastSequence
+    }
+
+    mutating func send(_ payload: [UInt8], to peer: NodeID, at endpoint: Endpoint, into effects: inout [GossipEffect]) {
+        precondition(payload.count <= config.payloadBytesMax, "payload of \(payload.count) bytes is too large")
+        counters.payloadsSent += 1
+        counters.payloadBytesSent += payload.count
+        effects.append(.send(payload, to: peer, at: endpoint))
+    }
+
+    /// Ends every input: news that is due goes out, and the next wake-up is known.
+    private mutating func settle(now: Instant, into effects: inout [GossipEffect]) {
+        tickGossip(now: now, into: &effects)
+        updateDeadline()
+    }
+
+    private mutating func noticePause(now: Instant) {
+        clock = max(clock, now)
+        if hasTicked, nextDeadline < now - config.pauseMin { notePause(now: now) }
+    }
+
+    private mutating func updateDeadline() {
+        var deadline = probeDeadline
+        for relay in relays { deadline = min(deadline, relay.deadline) }
+        if hasContacts { deadline = min(deadline, nextContactAt) }
+        if !dissemination.isEmpty { deadline = min(deadline, gossipAt) }
+        nextDeadline = deadline
+    }
+}

@@ -1,0 +1,230 @@
+import Primitives
+
+/// Payload layout: one kind byte, the kind's fields, then news until the end. Integers as varints unless noted.
+///
+///     ping          1 | sequence | news*
+///     ack           2 | sequence | checksum:8 | news*
+///     ping-req      3 | sequence | target:16
+///     indirect ack  4 | sequence
+///     nack          5 | sequence
+///     gossip        6 | news*
+///     digest        7 | purpose:1 | first:16 | last:16 | entry*
+///
+///     rumor         1 | id:16 | flags:1 | epoch | counter | [name | endpoint:18]
+///     section       2 | owner:16 | section:1 | epoch | version | bytes
+///     entry         id:16 | flags:1 | epoch | counter | count | (section:1 | epoch | version)*
+///
+/// flags: bits 0-1 state, bit 2 personal accusation, bit 3 name and endpoint follow; the others are zero.
+enum MessageKind: UInt8 {
+    case ping = 1
+    case ack
+    case pingRequest
+    case indirectAck
+    case nack
+    case gossip
+    case digest
+}
+
+private enum NewsKind: UInt8 {
+    case rumor = 1
+    case section
+}
+
+private enum RumorFlag {
+    static let stateMask: UInt8 = 0b11
+    static let personal: UInt8 = 0b100
+    static let profile: UInt8 = 0b1000
+}
+
+extension Message {
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        switch self {
+        case .ping(let sequence, let news):
+            writer.write(.ping, sequence)
+            for item in news { writer.write(item) }
+        case .ack(let sequence, let checksum, let news):
+            writer.write(.ack, sequence)
+            writer.write(checksum)
+            for item in news { writer.write(item) }
+        case .pingRequest(let sequence, let target):
+            writer.write(.pingRequest, sequence)
+            writer.write(target)
+        case .indirectAck(let sequence): writer.write(.indirectAck, sequence)
+        case .nack(let sequence): writer.write(.nack, sequence)
+        case .gossip(let news):
+            writer.write(MessageKind.gossip.rawValue)
+            for item in news { writer.write(item) }
+        case .digest(let digest): writer.write(digest)
+        }
+        return writer.bytes
+    }
+
+    /// Reads a whole payload or nothing.
+    static func decode(_ payload: [UInt8]) throws(DecodeError) -> Message {
+        var reader = ByteReader(payload)
+        guard let kind = MessageKind(rawValue: try reader.readUInt8()) else { throw .invalid("message kind") }
+        switch kind {
+        case .ping: return .ping(sequence: try reader.readSequence(), news: try reader.readNews())
+        case .ack:
+            return .ack(
+                sequence: try reader.readSequence(), checksum: try reader.readUInt64(), news: try reader.readNews())
+        case .pingRequest:
+            let message = Message.pingRequest(sequence: try reader.readSequence(), target: try reader.readNodeID())
+            try reader.expectEnd()
+            return message
+        case .indirectAck, .nack:
+            let sequence = try reader.readSequence()
+            try reader.expectEnd()
+            return kind == .nack ? .nack(sequence: sequence) : .indirectAck(sequence: sequence)
+        case .gossip: return .gossip(news: try reader.readNews())
+        case .digest: return .digest(try reader.readDigest())
+        }
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func write(_ kind: MessageKind, _ sequence: UInt32) {
+        write(kind.rawValue)
+        writeVarint(UInt64(sequence))
+    }
+
+    mutating func write(_ news: News) {
+        switch news {
+        case .rumor(let rumor):
+            write(NewsKind.rumor.rawValue)
+            write(rumor.id)
+            var flags = rumor.state.rawValue
+            if rumor.isPersonal { flags |= RumorFlag.personal }
+            if rumor.profile != nil { flags |= RumorFlag.profile }
+            write(flags)
+            write(rumor.incarnation)
+            if let profile = rumor.profile {
+                write(profile.name)
+                write(profile.endpoint)
+            }
+        case .section(let news):
+            write(NewsKind.section.rawValue)
+            write(news.owner)
+            write(news.section.value)
+            write(news.stamp)
+            write(news.bytes)
+        }
+    }
+
+    mutating func write(_ entry: Digest.Entry) {
+        write(entry.id)
+        write(entry.state.rawValue)
+        write(entry.incarnation)
+        writeArray(entry.sections) { writer, item in
+            writer.write(item.section.value)
+            writer.write(item.stamp)
+        }
+    }
+
+    fileprivate mutating func write(_ digest: Digest) {
+        write(MessageKind.digest.rawValue)
+        write(digest.purpose.rawValue)
+        write(digest.first)
+        write(digest.last)
+        for entry in digest.entries { write(entry) }
+    }
+
+    private mutating func write(_ incarnation: Incarnation) {
+        writeVarint(incarnation.bootEpoch)
+        writeVarint(UInt64(incarnation.counter))
+    }
+
+    private mutating func write(_ stamp: SectionStamp) {
+        writeVarint(stamp.bootEpoch)
+        writeVarint(stamp.version)
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func readSequence() throws(DecodeError) -> UInt32 {
+        guard let sequence = UInt32(exactly: try readVarint()) else { throw .invalid("sequence") }
+        return sequence
+    }
+
+    fileprivate mutating func readNews() throws(DecodeError) -> [News] {
+        var news: [News] = []
+        while remaining > 0 {
+            switch NewsKind(rawValue: try readUInt8()) {
+            case .rumor: news.append(.rumor(try readRumor()))
+            case .section: news.append(.section(try readSectionNews()))
+            case nil: throw .invalid("news kind")
+            }
+        }
+        return news
+    }
+
+    private mutating func readRumor() throws(DecodeError) -> Rumor {
+        let id = try readNodeID()
+        let flags = try readUInt8()
+        let known = RumorFlag.stateMask | RumorFlag.personal | RumorFlag.profile
+        guard flags & ~known == 0, let state = MemberState(rawValue: flags & RumorFlag.stateMask) else {
+            throw .invalid("rumor flags")
+        }
+        let isPersonal = flags & RumorFlag.personal != 0
+        guard !isPersonal || state == .suspect else { throw .invalid("personal accusation") }
+        let incarnation = try readIncarnation()
+        guard incarnation.bootEpoch > 0 else { throw .invalid("boot epoch") }
+        var profile: Rumor.Profile?
+        if flags & RumorFlag.profile != 0 {
+            profile = Rumor.Profile(name: try readString(limit: Member.nameBytesMax), endpoint: try readEndpoint())
+        }
+        return Rumor(id: id, incarnation: incarnation, state: state, isPersonal: isPersonal, profile: profile)
+    }
+
+    private mutating func readSectionNews() throws(DecodeError) -> SectionNews {
+        SectionNews(
+            owner: try readNodeID(), section: SectionID(value: try readUInt8()), stamp: try readStamp(),
+            bytes: try readBlob(limit: Section.bytesMax))
+    }
+
+    fileprivate mutating func readDigest() throws(DecodeError) -> Digest {
+        guard let purpose = Digest.Purpose(rawValue: try readUInt8()) else { throw .invalid("digest purpose") }
+        let first = try readNodeID()
+        let last = try readNodeID()
+        guard first <= last else { throw .invalid("digest range") }
+        var entries: [Digest.Entry] = []
+        while remaining > 0 {
+            let entry = try readDigestEntry()
+            guard first <= entry.id, entry.id <= last, entries.last.map({ $0.id < entry.id }) ?? true else {
+                throw .invalid("digest order")
+            }
+            entries.append(entry)
+        }
+        return Digest(purpose: purpose, first: first, last: last, entries: entries)
+    }
+
+    private mutating func readDigestEntry() throws(DecodeError) -> Digest.Entry {
+        let id = try readNodeID()
+        guard let state = MemberState(rawValue: try readUInt8()) else { throw .invalid("member state") }
+        let incarnation = try readIncarnation()
+        var sections: [Digest.SectionEntry] = []
+        for _ in 0..<(try readCount(limit: Section.countMax)) {
+            let section = SectionID(value: try readUInt8())
+            guard sections.last.map({ $0.section < section }) ?? true else { throw .invalid("section order") }
+            sections.append(Digest.SectionEntry(section: section, stamp: try readStamp()))
+        }
+        return Digest.Entry(id: id, incarnation: incarnation, state: state, sections: sections)
+    }
+
+    private mutating func readIncarnation() throws(DecodeError) -> Incarnation {
+        let bootEpoch = try readVarint()
+        guard bootEpoch <= Incarnation.bootEpochMax, let counter = UInt32(exactly: try readVarint()) else {
+            throw .invalid("incarnation")
+        }
+        return Incarnation(bootEpoch: bootEpoch, counter: counter)
+    }
+
+    private mutating func readStamp() throws(DecodeError) -> SectionStamp {
+        let stamp = SectionStamp(bootEpoch: try readVarint(), version: try readVarint())
+        guard stamp.bootEpoch <= Incarnation.bootEpochMax, stamp.version <= Section.versionMax else {
+            throw .invalid("section stamp")
+        }
+        return stamp
+    }
+}
