@@ -1,0 +1,229 @@
+import Primitives
+
+// Elections (Raft §5.2, §5.4.1) with pre-vote (thesis §9.6) and votes withheld near a live leader (thesis §4.2.3).
+
+extension Consensus {
+    // MARK: Campaigning
+
+    /// The election timeout passed: find out whether an election could be won.
+    mutating func startCampaign(now: Instant, into effects: inout [RaftEffect]) {
+        guard isVoter else {
+            electionDeadline = .distantFuture
+            return
+        }
+        // A replica that cannot write cannot lead; and one whose vote is still on its way to disk must not bump its
+        // term again, or no vote would ever be in time.
+        if isDiskHung(at: now) || (role == .candidate && !durability.isHardStateDurable) {
+            restartElectionTimer(now: now)
+            return
+        }
+        if role == .candidate { lostElections = min(lostElections + 1, 3) }
+        role = .preCandidate
+        abandonLeader(into: &effects)
+        clearVotes()
+        restartElectionTimer(now: now)
+        electionDeadline = electionDeadline - config.electionTimeout / 2
+        guard canElect(log.lastPosition) else { return }
+        recordVote(ownSlot, isGranted: true)
+        if tally() == .won {
+            startElection(isTransfer: false, now: now, into: &effects)
+        } else {
+            let request = RaftMessage.VoteRequest(term: term.next, last: log.lastPosition)
+            sendToOtherVoters(.preVote(request), into: &effects)
+        }
+    }
+
+    /// Campaigns in a new term. The requests leave, and the own vote counts, when term and vote are durable.
+    mutating func startElection(isTransfer: Bool, now: Instant, into effects: inout [RaftEffect]) {
+        role = .candidate
+        abandonLeader(into: &effects)
+        hardState = HardState(term: term.next, votedFor: replica)
+        durability.noteHardStateChanged()
+        forgetLeaderLog()
+        clearVotes()
+        restartElectionTimer(now: now)
+        let request = RaftMessage.VoteRequest(term: term, last: log.lastPosition, isTransfer: isTransfer)
+        for slot in voterSlots where slot != ownSlot { reply(.vote(request), to: slot, into: &effects) }
+    }
+
+    /// Counts the own vote once it is durable, and takes office or gives up when the outcome is certain.
+    mutating func countVotes(now: Instant, into effects: inout [RaftEffect]) {
+        if durability.isHardStateDurable, canElect(log.lastPosition) { recordVote(ownSlot, isGranted: true) }
+        if tally() == .won { becomeLeader(now: now, into: &effects) }
+    }
+
+    // MARK: Voting
+
+    mutating func handlePreVote(
+        _ request: RaftMessage.VoteRequest, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        guard isVoter, members[slot].isVoter else { return }
+        let isGranted =
+            request.term > term && role != .leader && withholdsVotesUntil <= now && canElect(request.last)
+        let answer = RaftMessage.VoteReply(term: isGranted ? request.term : term, isGranted: isGranted)
+        reply(.preVoteReply(answer), to: slot, into: &effects)
+    }
+
+    mutating func handleVote(
+        _ request: RaftMessage.VoteRequest, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        guard isVoter, members[slot].isVoter else { return }
+        guard request.term >= term else {
+            reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: false)), to: slot, into: &effects)
+            return
+        }
+        // Near a live leader the request is not heard at all: not even its term may disturb the leader.
+        guard request.isTransfer || (role != .leader && withholdsVotesUntil <= now) else { return }
+        if request.term > term { stepDown(to: request.term, now: now, into: &effects) }
+        let candidate = members[slot].replica
+        let isFree = hardState.votedFor == nil || hardState.votedFor == candidate
+        let isGranted = isFree && canElect(request.last)
+        if isGranted {
+            // Whoever supports another campaign gives up asking for its own.
+            role = .follower
+            if hardState.votedFor == nil {
+                hardState.votedFor = candidate
+                durability.noteHardStateChanged()
+            }
+            restartElectionTimer(now: now)
+        }
+        reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: isGranted)), to: slot, into: &effects)
+    }
+
+    mutating func handlePreVoteReply(
+        _ reply: RaftMessage.VoteReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        if !reply.isGranted, reply.term > term {
+            stepDown(to: reply.term, now: now, into: &effects)
+            return
+        }
+        guard role == .preCandidate, members[slot].isVoter else { return }
+        if reply.isGranted, reply.term != term.next { return }
+        recordVote(slot, isGranted: reply.isGranted)
+        if tally() == .won { startElection(isTransfer: false, now: now, into: &effects) }
+    }
+
+    mutating func handleVoteReply(
+        _ reply: RaftMessage.VoteReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        if reply.term > term {
+            stepDown(to: reply.term, now: now, into: &effects)
+            return
+        }
+        guard role == .candidate, reply.term == term, members[slot].isVoter else { return }
+        recordVote(slot, isGranted: reply.isGranted)
+        countVotes(now: now, into: &effects)
+    }
+
+    /// A log that misses an entry which this replica may have acknowledged must not win with its vote (Raft §5.4.1).
+    /// That holds for its own log too while the tail is doubtful.
+    private func canElect(_ last: LogPosition) -> Bool {
+        last >= log.lastPosition && last >= doubtfulTail ?? .zero
+    }
+
+    // MARK: Changes of role
+
+    mutating func becomeLeader(now: Instant, into effects: inout [RaftEffect]) {
+        guard let ownSlot else { preconditionFailure("\(replica) was elected outside its configuration") }
+        role = .leader
+        leader = replica
+        leaderContact = nil
+        lostElections = 0
+        electedAt = now
+        isLeaseForfeited = false
+        transfer = nil
+        rounds.restart()
+        for slot in members.indices { members[slot].reset(next: log.lastIndex.next) }
+        members[ownSlot].noteOwnDurable(durability.durableIndex)
+        uncommittedBytes = 0
+        for entry in log.entries(after: commitIndex, through: log.lastIndex) { uncommittedBytes += size(of: entry) }
+        append(.noop, [], now: now)
+        heartbeatDeadline = now + config.heartbeatInterval
+        beat(now: now, into: &effects)
+        replicateToAll(now: now, into: &effects)
+    }
+
+    /// Follows `newTerm`, whose leader is not known yet, or stays in the term without leading it any longer.
+    mutating func stepDown(to newTerm: Term, now: Instant, into effects: inout [RaftEffect]) {
+        precondition(newTerm >= term, "cannot go back from term \(term) to \(newTerm)")
+        let wasFollower = role == .follower
+        role = .follower
+        abandonLeader(into: &effects)
+        if newTerm > term {
+            hardState = HardState(term: newTerm, votedFor: nil)
+            durability.noteHardStateChanged()
+            forgetLeaderLog()
+        }
+        if !wasFollower { restartElectionTimer(now: now) }
+    }
+
+    /// A message of the leader of `messageTerm` arrived. Returns false, having changed nothing that matters, if that
+    /// is not a leader to follow.
+    mutating func follow(_ slot: Int, term messageTerm: Term, now: Instant, into effects: inout [RaftEffect]) -> Bool {
+        guard messageTerm >= term, members[slot].isVoter else { return false }
+        if messageTerm > term { stepDown(to: messageTerm, now: now, into: &effects) }
+        // Two leaders of one term cannot be; whoever claims it is not believed.
+        guard role != .leader, leader == nil || leader == members[slot].replica else { return false }
+        if role != .follower { stepDown(to: term, now: now, into: &effects) }
+        leader = members[slot].replica
+        leaderContact = now
+        lostElections = 0
+        withholdsVotesUntil = now + config.electionTimeout
+        electionDeadline = now + electionSpan
+        return true
+    }
+
+    /// Whatever depended on the leader, this replica included, ends unanswered.
+    private mutating func abandonLeader(into effects: inout [RaftEffect]) {
+        leader = nil
+        leaderContact = nil
+        transfer = nil
+        heartbeatDeadline = .distantFuture
+        for id in leaderReads.abandon() { effects.append(.readFailed(id: id)) }
+        for id in followerReads.abandon() { effects.append(.readFailed(id: id)) }
+    }
+
+    /// A new term: what its leader's log looks like is not known yet.
+    private mutating func forgetLeaderLog() {
+        matchedIndex = .zero
+        owesAcknowledgement = false
+    }
+
+    // MARK: Timer and tally
+
+    /// E, plus what rank, chance and lost elections add. Chance is drawn once for each start of the timer.
+    mutating func restartElectionTimer(now: Instant) {
+        let higherRanks = Set(configuration.voters.map(config.priority)).filter { $0 > config.priority(of: replica) }
+        let jitter = random.duration(in: .zero...config.electionJitter)
+        electionSpan =
+            config.electionTimeout * (1 + lostElections) + config.rankDelay * higherRanks.count + jitter
+        electionDeadline = now + electionSpan
+    }
+
+    private mutating func clearVotes() {
+        for slot in members.indices { members[slot].vote = nil }
+    }
+
+    private mutating func recordVote(_ slot: Int?, isGranted: Bool) {
+        if let slot, members[slot].vote == nil { members[slot].vote = isGranted }
+    }
+
+    private func tally() -> Quorum.Verdict {
+        var granted = 0
+        var rejected = 0
+        for slot in voterSlots {
+            switch members[slot].vote {
+            case true?: granted += 1
+            case false?: rejected += 1
+            case nil: break
+            }
+        }
+        return Quorum.tally(voters: voterSlots.count, granted: granted, rejected: rejected)
+    }
+
+    func sendToOtherVoters(_ message: RaftMessage, into effects: inout [RaftEffect]) {
+        for slot in voterSlots where slot != ownSlot {
+            effects.append(.send(message, to: members[slot].replica))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Primitives
+
+// Rounds of heartbeats: leader contact, quorum check (thesis §6.2), lease (thesis §6.4.1) and freshness.
+
+extension Consensus {
+    // MARK: Lease
+
+    /// Until when nobody else can have been elected, on this leader's clock; nil without a lease.
+    package var leaseDeadline: Instant? {
+        guard role == .leader, !isLeaseForfeited, let sentAt = rounds.confirmedSentAt else { return nil }
+        return sentAt + config.leaseDuration
+    }
+
+    /// Whether this replica is the only possible leader at `now`. Ask at the moment of use: a process that slept
+    /// between asking and acting has asked for nothing.
+    package func holdsLease(at now: Instant) -> Bool {
+        guard let leaseDeadline else { return false }
+        return now < leaseDeadline
+    }
+
+    // MARK: Leader
+
+    /// When the leader steps down unless a quorum answers before.
+    var quorumDeadline: Instant { (rounds.confirmedSentAt ?? electedAt) + config.electionTimeout }
+
+    mutating func tickLeader(now: Instant, into effects: inout [RaftEffect]) {
+        if isDiskHung(at: now) || (quorumDeadline <= now && configuration.voters.count > 1) {
+            stepDown(to: term, now: now, into: &effects)
+            return
+        }
+        if let transfer, transfer.deadline <= now {
+            giveUpTransfer(transfer, now: now, into: &effects)
+            if role != .leader { return }
+        }
+        guard heartbeatDeadline <= now else { return }
+        for slot in members.indices where slot != ownSlot { retryAppend(to: slot, now: now, into: &effects) }
+        considerTransfer(now: now, into: &effects)
+        heartbeatDeadline = now + config.heartbeatInterval
+        beat(now: now, into: &effects)
+    }
+
+    /// Sends a round of heartbeats, which also serves every read that waits for one.
+    mutating func beat(now: Instant, into effects: inout [RaftEffect]) {
+        guard let ownSlot else { return }
+        let round = rounds.begin(at: now)
+        let isCurrent = hasCommittedInTerm
+        if isCurrent { leaderReads.attach(to: round, index: commitIndex) }
+        members[ownSlot].answeredRound = round
+        let time = logTime(at: now)
+        let surveysPeers = wantsSurvey(now: now)
+        for slot in members.indices where slot != ownSlot {
+            let heartbeat = RaftMessage.Heartbeat(
+                term: term, round: round, commitIndex: commitIndex, confirmedRound: rounds.confirmed,
+                echoedRound: isCurrent ? members[slot].answeredRound : 0, time: time, surveysPeers: surveysPeers)
+            effects.append(.send(.heartbeat(heartbeat), to: members[slot].replica))
+        }
+        confirmRounds(into: &effects)
+    }
+
+    /// Takes appends that were not acknowledged in time for lost.
+    private mutating func retryAppend(to slot: Int, now: Instant, into effects: inout [RaftEffect]) {
+        guard let since = members[slot].awaitedSince, now - since >= config.appendRetryInterval else { return }
+        members[slot].restartProbing()
+        replicate(to: slot, now: now, into: &effects)
+    }
+
+    mutating func handleHeartbeatReply(
+        _ reply: RaftMessage.HeartbeatReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        if reply.term > term {
+            stepDown(to: reply.term, now: now, into: &effects)
+            return
+        }
+        guard role == .leader, reply.term == term, reply.round <= rounds.last else { return }
+        members[slot].knownCommit = max(members[slot].knownCommit, reply.commitIndex)
+        if !reply.heard.isEmpty { members[slot].heard = reply.heard }
+        guard reply.round > members[slot].answeredRound else { return }
+        members[slot].answeredRound = reply.round
+        confirmRounds(into: &effects)
+        openReadRoundIfWanted(now: now, into: &effects)
+    }
+
+    private mutating func confirmRounds(into effects: inout [RaftEffect]) {
+        let reached = Quorum.greatestReached(voters: voterSlots.count) { members[voterSlots[$0]].answeredRound }
+        guard let reached, rounds.confirm(through: reached) else { return }
+        if hasCommittedInTerm, let sentAt = rounds.confirmedSentAt { freshness.confirm(commitIndex, at: sentAt) }
+        releaseReads(through: reached, into: &effects)
+    }
+
+    // MARK: Follower
+
+    mutating func handleHeartbeat(
+        _ heartbeat: RaftMessage.Heartbeat, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        guard follow(slot, term: heartbeat.term, now: now, into: &effects) else {
+            let answer = RaftMessage.HeartbeatReply(term: term, round: 0, commitIndex: commitIndex)
+            reply(.heartbeatReply(answer), to: slot, into: &effects)
+            return
+        }
+        clock.observe(heartbeat.time, at: now)
+        learnCommit(heartbeat.commitIndex)
+        freshness.note(heartbeat, at: now)
+        let heard = heartbeat.surveysPeers ? votersHeard(at: now) : []
+        let answer = RaftMessage.HeartbeatReply(
+            term: term, round: heartbeat.round, commitIndex: commitIndex, heard: heard)
+        reply(.heartbeatReply(answer), to: slot, into: &effects)
+        if heartbeat.surveysPeers {
+            for peer in voterSlots where peer != ownSlot && peer != slot {
+                effects.append(.send(.hello(term: term), to: members[peer].replica))
+            }
+        }
+        askForReads(now: now, into: &effects)
+    }
+
+    private func votersHeard(at now: Instant) -> [ReplicaID] {
+        voterSlots.filter { members[$0].wasHeard(within: config.electionTimeout, at: now) }
+            .map { members[$0].replica }
+    }
+}

@@ -1,0 +1,45 @@
+import Primitives
+
+extension Consensus {
+    /// Traps if the state contradicts itself. Tests and the simulator call it after every step.
+    package func checkInvariants() {
+        durability.checkInvariants(lastIndex: log.lastIndex)
+        precondition(
+            appliedIndex == commitIndex && commitIndex <= log.lastIndex,
+            "applied \(appliedIndex), commit \(commitIndex), last \(log.lastIndex) are out of order")
+        precondition(log.lastTerm <= term, "log ends in term \(log.lastTerm) beyond \(term)")
+        precondition(
+            matchedIndex <= log.lastIndex, "matched \(matchedIndex) is beyond last index \(log.lastIndex)")
+        precondition((leader == replica) == (role == .leader), "\(role) names \(String(describing: leader))")
+        switch role {
+        case .follower:
+            break
+        case .preCandidate, .candidate:
+            precondition(leader == nil && isVoter, "\(role) with leader \(String(describing: leader))")
+            precondition(role == .preCandidate || hardState.votedFor == replica, "candidate without its own vote")
+        case .leader:
+            checkLeaderInvariants()
+        }
+        precondition(role == .leader || transfer == nil, "\(role) hands over a leadership that it lacks")
+        precondition(role == .leader || leaderReads.count == 0, "\(role) holds reads of a leader")
+    }
+
+    private func checkLeaderInvariants() {
+        precondition(hardState.votedFor == replica, "leader of \(term) voted for another")
+        var bytes = 0
+        for entry in log.entries(after: commitIndex, through: log.lastIndex) { bytes += size(of: entry) }
+        precondition(bytes == uncommittedBytes, "uncommitted bytes \(uncommittedBytes) are really \(bytes)")
+        for (slot, progress) in members.enumerated() {
+            precondition(
+                progress.match < progress.next && progress.match <= log.lastIndex,
+                "match \(progress.match), next \(progress.next) of \(progress.replica), last \(log.lastIndex)")
+            precondition(
+                progress.inFlight.count <= config.maxAppendsInFlight,
+                "\(progress.inFlight.count) appends in flight to \(progress.replica)")
+            precondition(progress.answeredRound <= rounds.last, "\(progress.replica) answered the future")
+            precondition(
+                slot != ownSlot || progress.match <= durability.durableIndex,
+                "own match \(progress.match) is beyond durable \(durability.durableIndex)")
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import Primitives
+
+// Replication and commit (Raft §5.3, §5.4.2).
+
+extension Consensus {
+    /// What an entry weighs besides its payload.
+    private static let entryOverheadBytes = 64
+
+    func size(of entry: Entry) -> Int { entry.payload.count + Self.entryOverheadBytes }
+
+    // MARK: Proposing
+
+    /// Appends a command to the log of this leader. Success means only that it may commit: it has when `.apply` hands
+    /// out an entry with this index and this term, and never will if another term's entry comes at this index.
+    package mutating func propose(
+        _ payload: [UInt8], now: Instant, into effects: inout [RaftEffect]
+    ) -> Result<LogPosition, ProposalRefusal> {
+        precondition(
+            payload.count <= RaftMessage.payloadBytesMax,
+            "a payload of \(payload.count) bytes exceeds \(RaftMessage.payloadBytesMax)")
+        guard role == .leader else { return .failure(.notLeader(leader: leader)) }
+        guard transfer == nil else { return .failure(.transferring) }
+        let cost = payload.count + Self.entryOverheadBytes
+        guard uncommittedBytes == 0 || uncommittedBytes + cost <= config.maxUncommittedBytes else {
+            return .failure(.full)
+        }
+        append(.command, payload, now: now)
+        replicateToAll(now: now, into: &effects)
+        let position = log.lastPosition
+        finish(now: now, into: &effects)
+        return .success(position)
+    }
+
+    mutating func append(_ kind: Entry.Kind, _ payload: [UInt8], now: Instant) {
+        let entry = Entry(
+            index: log.lastIndex.next, term: term, time: logTime(at: now), kind: kind, payload: payload)
+        log.append(entry)
+        uncommittedBytes += size(of: entry)
+    }
+
+    // MARK: Leader to follower
+
+    mutating func replicateToAll(now: Instant, into effects: inout [RaftEffect]) {
+        for slot in members.indices where slot != ownSlot { replicate(to: slot, now: now, into: &effects) }
+    }
+
+    /// Sends what the member lacks as far as its window allows, or failing that the news of a later commit index.
+    mutating func replicate(to slot: Int, now: Instant, into effects: inout [RaftEffect]) {
+        while members[slot].next <= log.lastIndex, members[slot].hasRoom(limit: config.maxAppendsInFlight) {
+            let entries = log.entries(
+                after: members[slot].next.previous, bytes: config.maxEntriesBytesPerAppend)
+            sendAppend(entries, to: slot, now: now, into: &effects)
+        }
+        let progress = members[slot]
+        if progress.mode == .replicating, progress.inFlight.isEmpty, progress.toldCommit < commitIndex {
+            sendAppend([], to: slot, now: now, into: &effects)
+        }
+    }
+
+    private mutating func sendAppend(
+        _ entries: [Entry], to slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        let before = members[slot].next.previous
+        guard let previousTerm = log.term(at: before) else {
+            preconditionFailure("next index \(before.next) is beyond last index \(log.lastIndex)")
+        }
+        let append = RaftMessage.Append(
+            term: term, previous: LogPosition(index: before, term: previousTerm), entries: entries,
+            commitIndex: commitIndex, time: logTime(at: now))
+        effects.append(.send(.append(append), to: members[slot].replica))
+        members[slot].noteSent(through: before + entries.count, commit: commitIndex, at: now)
+    }
+
+    mutating func handleAppendReply(
+        _ reply: RaftMessage.AppendReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        if reply.term > term {
+            stepDown(to: reply.term, now: now, into: &effects)
+            return
+        }
+        guard role == .leader, reply.term == term else { return }
+        switch reply.outcome {
+        case .matched(let index):
+            guard index <= log.lastIndex else { return }
+            if members[slot].noteMatched(index, at: now) { advanceCommit(now: now, into: &effects) }
+            replicate(to: slot, now: now, into: &effects)
+            releaseTransferIfReady(now: now, into: &effects)
+        case .rejected(let previous, let hint):
+            let shared = log.lastPosition(notAfter: hint)
+            if members[slot].noteRejected(previous: previous, shared: shared.index) {
+                replicate(to: slot, now: now, into: &effects)
+            }
+        case .stale:
+            break
+        }
+    }
+
+    /// The leader's own disk has caught up: its log counts as far as it is durable.
+    mutating func noteOwnProgress(now: Instant, into effects: inout [RaftEffect]) {
+        guard let ownSlot else { return }
+        members[ownSlot].noteOwnDurable(durability.durableIndex)
+        advanceCommit(now: now, into: &effects)
+    }
+
+    /// Commits what a majority holds, if it is of this term (Raft §5.4.2, figure 8): earlier entries commit with it.
+    private mutating func advanceCommit(now: Instant, into effects: inout [RaftEffect]) {
+        let reached = Quorum.greatestReached(voters: voterSlots.count) { members[voterSlots[$0]].match }
+        guard let reached, reached > commitIndex, log.term(at: reached) == term else { return }
+        for entry in log.entries(after: commitIndex, through: reached) { uncommittedBytes -= size(of: entry) }
+        commitIndex = reached
+        replicateToAll(now: now, into: &effects)
+        openReadRoundIfWanted(now: now, into: &effects)
+    }
+
+    /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).
+    var hasCommittedInTerm: Bool { log.term(at: commitIndex) == term }
+
+    // MARK: Follower
+
+    mutating func handleAppend(
+        _ append: RaftMessage.Append, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        guard follow(slot, term: append.term, now: now, into: &effects) else {
+            answer(.stale, to: slot, into: &effects)
+            return
+        }
+        clock.observe(append.time, at: now)
+        guard isShared(append.previous) else {
+            let bound = LogPosition(index: append.previous.index, term: append.previous.term)
+            let hint = log.lastPosition(notAfter: bound)
+            answer(.rejected(previous: append.previous.index, hint: hint), to: slot, into: &effects)
+            return
+        }
+        merge(append.entries)
+        matchedIndex = max(matchedIndex, append.previous.index + append.entries.count)
+        if let tail = doubtfulTail, log.lastPosition >= tail { doubtfulTail = nil }
+        learnCommit(append.commitIndex)
+        guard !append.entries.isEmpty else { return }
+        owesAcknowledgement = true
+        if matchedIndex <= durability.durableIndex { acknowledge(into: &effects) }
+    }
+
+    /// Committed entries equal the leader's without looking (leader completeness, Raft §5.4.3).
+    private func isShared(_ previous: LogPosition) -> Bool {
+        previous.index <= commitIndex || log.term(at: previous.index) == previous.term
+    }
+
+    /// Appends what is new. Only a conflict truncates: an append that arrives late and is shorter than what is already
+    /// here must not cut off entries that were acknowledged (Raft §5.3, rule 3 of AppendEntries).
+    private mutating func merge(_ entries: [Entry]) {
+        for entry in entries {
+            if let present = log.term(at: entry.index) {
+                if present == entry.term { continue }
+                precondition(
+                    entry.index > commitIndex,
+                    "the leader's term \(entry.term) contradicts committed term \(present) at \(entry.index)")
+                log.truncate(after: entry.index.previous)
+                durability.noteTruncated(after: entry.index.previous)
+            }
+            log.append(entry)
+        }
+    }
+
+    mutating func learnCommit(_ leaderCommit: LogIndex) {
+        commitIndex = max(commitIndex, min(leaderCommit, matchedIndex))
+    }
+
+    /// Tells the leader what is both shared with it and durable. One answer covers all appends before it.
+    mutating func acknowledge(into effects: inout [RaftEffect]) {
+        guard owesAcknowledgement, let leader, let slot = slot(of: leader) else { return }
+        let acknowledged = min(matchedIndex, durability.durableIndex)
+        owesAcknowledgement = acknowledged < matchedIndex
+        if acknowledged > .zero { answer(.matched(acknowledged), to: slot, into: &effects) }
+    }
+
+    private mutating func answer(
+        _ outcome: RaftMessage.AppendReply.Outcome, to slot: Int, into effects: inout [RaftEffect]
+    ) {
+        reply(.appendReply(RaftMessage.AppendReply(term: term, outcome: outcome)), to: slot, into: &effects)
+    }
+}

@@ -1,0 +1,249 @@
+import Primitives
+
+/// One replica of the Raft state machine (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm",
+/// 2014; Ongaro's thesis for pre-vote §9.6, check-quorum §6.2, transfer §3.10 and read index §6.4).
+///
+///                E without a leader          a quorum would vote        a quorum voted
+///     follower --------------------> preCandidate ------------> candidate ------------> leader
+///        ^                              |                          |                      |
+///        +------------------------------+--------------------------+----------------------+
+///             a leader of this term, or a later term, is heard; or the leader loses its quorum or its disk
+///
+/// Time, messages and finished writes come in; `RaftEffect`s go out, and what they must not reveal too early waits in
+/// `Durability`. Beyond the paper: voters refuse their vote for E after hearing a leader, also when just restarted, so
+/// that the leader's lease of 0.8 E is safe; a leader whose disk hangs gives up; priority adds to timeouts and starts
+/// hand-overs, and never makes anyone refuse a vote.
+package struct Consensus: Sendable {
+    package enum Role: UInt8, Hashable, Sendable {
+        case follower
+        /// Asks whether an election could be won, without disturbing anyone's term.
+        case preCandidate
+        case candidate
+        case leader
+    }
+
+    /// Why a proposal was not appended. Nothing has changed.
+    package enum ProposalRefusal: Error, Hashable, Sendable {
+        /// Propose to the leader named here, if any is known.
+        case notLeader(leader: ReplicaID?)
+        /// Leadership is being handed over: propose again to whoever leads next.
+        case transferring
+        /// Too many uncommitted bytes: let some commit first.
+        case full
+    }
+
+    package let replica: ReplicaID
+    package let configuration: Configuration
+    let config: RaftConfig
+    var random: SeededRandom
+
+    // Survives a crash (Raft figure 2).
+    var hardState: HardState
+    package internal(set) var log: RaftLog
+    var durability: Durability
+
+    package internal(set) var role = Role.follower
+    package internal(set) var leader: ReplicaID?
+    package internal(set) var commitIndex = LogIndex.zero
+    /// Everything up to here has been handed out by `.apply`.
+    package internal(set) var appliedIndex = LogIndex.zero
+    /// Voters and learners, ascending; this replica among them unless it belongs to neither.
+    var members: [Progress]
+    /// Places of the voters in `members`.
+    let voterSlots: [Int]
+    let ownSlot: Int?
+
+    /// When this follower last heard the leader of its term.
+    package internal(set) var leaderContact: Instant?
+    /// No vote before this moment: E after the last leader contact, and E after a restart, since the replica may have
+    /// promised as much before it crashed.
+    var withholdsVotesUntil: Instant
+    var electionDeadline: Instant
+    /// The timeout drawn at the last change of role; contact with the leader restarts it without drawing anew.
+    var electionSpan: Duration
+    /// Elections lost in a row: each makes the next wait longer, so that slow disks can finish a vote.
+    var lostElections = 0
+    /// Identity of a last entry that this replica may have acknowledged and cannot read any more.
+    var doubtfulTail: LogPosition?
+    /// The greatest index known to equal the log of this term's leader.
+    var matchedIndex = LogIndex.zero
+    /// An acknowledgement waits for its entries to be durable.
+    var owesAcknowledgement = false
+    var clock: LogClock
+    var freshness = Freshness()
+    var followerReads: FollowerReads
+
+    // Meaningful while leading.
+    var rounds = RoundLedger()
+    var leaderReads = LeaderReads()
+    var electedAt: Instant
+    var heartbeatDeadline = Instant.distantFuture
+    /// This term's lease was given up by a hand-over.
+    var isLeaseForfeited = false
+    var transfer: Transfer?
+    var transferNotBefore: Instant
+    /// Size of the entries after the commit index.
+    var uncommittedBytes = 0
+
+    /// What `.roleChanged` last told.
+    var announced: Standing
+
+    struct Standing: Hashable, Sendable {
+        let role: Role
+        let term: Term
+        let leader: ReplicaID?
+    }
+
+    /// - Parameters:
+    ///   - genesis: the configuration before the first `.configuration` entry; the same on every replica.
+    ///   - recovered: what the disk held; commit index and applied index start at 0 and are learned again.
+    ///   - random: unlike that of the replica's earlier lives, so that stale answers to reads match nothing.
+    package init(
+        replica: ReplicaID, genesis: Configuration, config: RaftConfig, recovered: RecoveredLog, random: SeededRandom,
+        now: Instant
+    ) {
+        config.validate()
+        self.replica = replica
+        configuration = genesis
+        self.config = config
+        self.random = random
+        hardState = recovered.hardState
+        log = RaftLog(recovered.entries)
+        durability = Durability(recoveredThrough: log.lastIndex)
+        precondition(
+            log.lastTerm <= hardState.term, "log ends in term \(log.lastTerm) beyond hard state \(hardState.term)")
+        members = (genesis.voters.map { Progress(replica: $0, isVoter: true) }
+            + genesis.learners.map { Progress(replica: $0, isVoter: false) }).sorted { $0.replica < $1.replica }
+        voterSlots = members.indices.filter { [members] in members[$0].isVoter }
+        ownSlot = members.firstIndex { $0.replica == replica }
+        let isAlone = genesis.voters == [replica]
+        withholdsVotesUntil = now + config.electionTimeout
+        electionSpan = .zero
+        electionDeadline = now
+        if let tail = recovered.doubtfulTail, tail > log.lastPosition { doubtfulTail = tail }
+        clock = LogClock(recovered: log.lastTime, now: now)
+        followerReads = FollowerReads(firstNumber: self.random.next())
+        electedAt = now
+        transferNotBefore = now
+        announced = Standing(role: .follower, term: hardState.term, leader: nil)
+        if !isAlone { restartElectionTimer(now: now) }
+    }
+
+    // MARK: Inputs
+
+    /// A message arrived over the channel of `sender`. Senders outside the configuration are ignored.
+    package mutating func handle(
+        _ message: RaftMessage, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        guard sender != replica, let slot = slot(of: sender) else { return }
+        members[slot].heardAt = now
+        switch message {
+        case .preVote(let request): handlePreVote(request, from: slot, now: now, into: &effects)
+        case .vote(let request): handleVote(request, from: slot, now: now, into: &effects)
+        case .preVoteReply(let reply): handlePreVoteReply(reply, from: slot, now: now, into: &effects)
+        case .voteReply(let reply): handleVoteReply(reply, from: slot, now: now, into: &effects)
+        case .append(let append): handleAppend(append, from: slot, now: now, into: &effects)
+        case .appendReply(let reply): handleAppendReply(reply, from: slot, now: now, into: &effects)
+        case .heartbeat(let heartbeat): handleHeartbeat(heartbeat, from: slot, now: now, into: &effects)
+        case .heartbeatReply(let reply): handleHeartbeatReply(reply, from: slot, now: now, into: &effects)
+        case .timeoutNow(let term): handleTimeoutNow(term, from: slot, now: now, into: &effects)
+        case .hello: break  // that it arrived is all it says
+        case .readRequest(let request): handleReadRequest(request, from: slot, now: now, into: &effects)
+        case .readReply(let reply): followerReads.confirm(reply.ticket, index: reply.index)
+        }
+        finish(now: now, into: &effects)
+    }
+
+    /// Time has passed. Deliver messages that are already queued before calling this: a replica that slept must not
+    /// take its own pause for the silence of others.
+    package mutating func tick(now: Instant, into effects: inout [RaftEffect]) {
+        if role == .leader {
+            tickLeader(now: now, into: &effects)
+        } else {
+            if electionDeadline <= now { startCampaign(now: now, into: &effects) }
+            retryReads(now: now, into: &effects)
+        }
+        finish(now: now, into: &effects)
+    }
+
+    /// The write with this number, and so every earlier one, is durable.
+    package mutating func handlePersisted(_ sequence: UInt64, now: Instant, into effects: inout [RaftEffect]) {
+        guard durability.complete(sequence, term: hardState.term, into: &effects) else { return }
+        switch role {
+        case .leader:
+            noteOwnProgress(now: now, into: &effects)
+        case .candidate:
+            countVotes(now: now, into: &effects)
+        case .follower, .preCandidate:
+            acknowledge(into: &effects)
+        }
+        finish(now: now, into: &effects)
+    }
+
+    // MARK: Queries
+
+    package var term: Term { hardState.term }
+    package var lastIndex: LogIndex { log.lastIndex }
+
+    /// The latest moment by which `tick` must be called, if nothing else happens before.
+    package var nextDeadline: Instant {
+        guard role == .leader else {
+            return min(electionDeadline, nextReadDeadline ?? .distantFuture)
+        }
+        var deadline = min(heartbeatDeadline, quorumDeadline)
+        if let writing = durability.writingSince { deadline = min(deadline, writing + config.diskHangLimit) }
+        if let transfer { deadline = min(deadline, transfer.deadline) }
+        return deadline
+    }
+
+    /// Log time as this replica would state it now.
+    package func logTime(at now: Instant) -> LogTime { max(clock.time(at: now), log.lastTime) }
+
+    /// The moment on this replica's clock of which it is proven that everything committed before it lies within
+    /// `confirmedIndex`; nil before the first proof. On the leader, the send time of the last confirmed round.
+    package var confirmedAt: Instant? { freshness.confirmedAt }
+
+    /// See `confirmedAt`. State applied through here is as fresh as that moment.
+    package var confirmedIndex: LogIndex { freshness.confirmedIndex }
+
+    /// What the member last told this leader that it has applied.
+    package func knownCommit(of member: ReplicaID) -> LogIndex? { slot(of: member).map { members[$0].knownCommit } }
+
+    // MARK: Steps shared by the aspects
+
+    func slot(of member: ReplicaID) -> Int? {
+        for slot in members.indices where members[slot].replica == member { return slot }
+        return nil
+    }
+
+    var isVoter: Bool { ownSlot.map { members[$0].isVoter } ?? false }
+
+    func isDiskHung(at now: Instant) -> Bool {
+        guard let since = durability.writingSince else { return false }
+        return now - since >= config.diskHangLimit
+    }
+
+    /// Sends something that reveals this replica's term or vote.
+    mutating func reply(_ message: RaftMessage, to slot: Int, into effects: inout [RaftEffect]) {
+        durability.sendWhenHardStateIsDurable(message, to: members[slot].replica, into: &effects)
+    }
+
+    /// What every input ends with, in the order of the contract: persist, apply, answer, announce.
+    mutating func finish(now: Instant, into effects: inout [RaftEffect]) {
+        if let write = durability.makeWrite(log: log, hardState: hardState, now: now) {
+            effects.append(.persist(write))
+        }
+        if appliedIndex < commitIndex {
+            effects.append(.apply(log.entries(after: appliedIndex, through: commitIndex)))
+            appliedIndex = commitIndex
+        }
+        followerReads.release(appliedThrough: appliedIndex) { id, index in
+            effects.append(.readReady(id: id, index: index))
+        }
+        let standing = Standing(role: role, term: term, leader: leader)
+        if standing != announced {
+            announced = standing
+            effects.append(.roleChanged)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Primitives
+
+/// What this replica knows about one member of the configuration, itself included.
+///
+/// The first group is kept in every role; the rest means something only while this replica leads, and is reset when
+/// it begins to. While probing, one append at a time looks for the point where the logs agree; while replicating,
+/// appends are sent ahead of their acknowledgements (after etcd's progress).
+struct Progress: Sendable {
+    enum Mode: Sendable {
+        case probing
+        case replicating
+    }
+
+    let replica: ReplicaID
+    let isVoter: Bool
+    /// When any message of this member last arrived.
+    var heardAt: Instant?
+    /// Its answer to the current campaign.
+    var vote: Bool?
+
+    private(set) var mode = Mode.probing
+    /// The greatest index known to be durable there and equal to this leader's log. Never decreases within a term.
+    private(set) var match = LogIndex.zero
+    /// The next index to send; always after `match`.
+    private(set) var next = LogIndex.zero.next
+    /// The last index of each unacknowledged append, ascending.
+    private(set) var inFlight: [LogIndex] = []
+    /// When the oldest unanswered append was sent or progress was last made; nil when nothing is awaited.
+    private(set) var awaitedSince: Instant?
+    /// The commit index it was last told.
+    private(set) var toldCommit = LogIndex.zero
+    /// The greatest round of this term that it answered.
+    var answeredRound: UInt64 = 0
+    /// What it said it has applied.
+    var knownCommit = LogIndex.zero
+    /// The voters it said it hears.
+    var heard: [ReplicaID] = []
+    /// Since when it could have been handed the leadership; nil while it could not.
+    var eligibleSince: Instant?
+
+    init(replica: ReplicaID, isVoter: Bool) {
+        self.replica = replica
+        self.isVoter = isVoter
+    }
+
+    func wasHeard(within span: Duration, at now: Instant) -> Bool {
+        guard let heardAt else { return false }
+        return now - heardAt <= span
+    }
+
+    mutating func reset(next: LogIndex) {
+        mode = .probing
+        match = .zero
+        self.next = next
+        inFlight.removeAll(keepingCapacity: true)
+        awaitedSince = nil
+        toldCommit = .zero
+        answeredRound = 0
+        knownCommit = .zero
+        heard = []
+        eligibleSince = nil
+    }
+
+    /// Whether another append may leave now.
+    func hasRoom(limit: Int) -> Bool {
+        switch mode {
+        case .probing: inFlight.isEmpty
+        case .replicating: inFlight.count < limit
+        }
+    }
+
+    mutating func noteSent(through last: LogIndex, commit: LogIndex, at now: Instant) {
+        toldCommit = max(toldCommit, commit)
+        guard last >= next else { return }
+        inFlight.append(last)
+        if awaitedSince == nil { awaitedSince = now }
+        if mode == .replicating { next = last.next }
+    }
+
+    /// Returns whether `match` advanced.
+    mutating func noteMatched(_ index: LogIndex, at now: Instant) -> Bool {
+        let answered = inFlight.prefix { $0 <= index }.count
+        if answered > 0 { inFlight.removeFirst(answered) }
+        let advanced = index > match
+        if advanced { match = index }
+        next = max(next, match.next)
+        if advanced, mode == .probing {
+            mode = .replicating
+            inFlight.removeAll(keepingCapacity: true)
+        }
+        awaitedSince = inFlight.isEmpty ? nil : (advanced ? now : awaitedSince)
+        return advanced
+    }
+
+    /// Starts over from the last acknowledged entry: what was in flight is taken for lost.
+    mutating func restartProbing() {
+        mode = .probing
+        next = match.next
+        inFlight.removeAll(keepingCapacity: true)
+        awaitedSince = nil
+    }
+
+    /// Goes back to just after `shared` because the append following `previous` was rejected. Returns whether the
+    /// rejection was news: answers to older appends must not undo later progress.
+    mutating func noteRejected(previous: LogIndex, shared: LogIndex) -> Bool {
+        guard previous > match else { return false }
+        switch mode {
+        case .replicating:
+            restartProbing()
+        case .probing:
+            guard previous == next.previous else { return false }
+            next = max(match.next, min(shared.next, previous))
+            inFlight.removeAll(keepingCapacity: true)
+            awaitedSince = nil
+        }
+        return true
+    }
+
+    /// The leader's own entry: what its disk holds counts, and nothing is sent to it.
+    mutating func noteOwnDurable(_ index: LogIndex) {
+        match = max(match, index)
+        next = max(next, match.next)
+    }
+}

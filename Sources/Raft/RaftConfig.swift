@@ -1,0 +1,88 @@
+import Primitives
+
+/// The parameters of one replica's consensus. All voters must use the same `electionTimeout`, because the lease of one
+/// is the promise of the others.
+package struct RaftConfig: Sendable {
+    /// E. A voter refuses its vote for this long after hearing a leader, and a leader without a quorum's answers for
+    /// this long steps down. At least five times the 99th percentile round trip to a quorum. Lower: faster failover,
+    /// more false elections on a loaded machine. Higher: the reverse.
+    package var electionTimeout: Duration
+    /// Upper bound of the random part of an election timeout (Raft §5.2). Default E/2. Lower: faster failover, more
+    /// split votes.
+    package var electionJitter: Duration
+    /// Extra election timeout for each distinct higher priority among the voters. Default E/4. It orders candidates;
+    /// it never makes anyone refuse a vote.
+    package var rankDelay: Duration
+    /// Time between two rounds of heartbeats. Default E/5; the lease needs it well below 0.8 E. Lower: earlier
+    /// detection of loss, fresher followers, more idle traffic.
+    package var heartbeatInterval: Duration
+    /// The lease lasts this many thousandths of E from the send time of a confirmed round. 800 stays below E for
+    /// clocks whose rates differ by up to 10% either way (0.8/0.9 < 1/1.1). Never above 800.
+    package var leasePerMille: Int
+    /// A leader steps down, and nobody campaigns, while a write has been outstanding for this long. Default 1 s:
+    /// ordinary fsyncs take up to tens of milliseconds. Lower: a busy disk dethrones its leader.
+    package var diskHangLimit: Duration
+    /// Payload bytes of entries in one append message; one entry is sent even if it is larger. Default 64 KiB.
+    /// Higher: faster catch-up, longer blocking of a link.
+    package var maxEntriesBytesPerAppend: Int
+    /// Append messages to one follower that may be unacknowledged. Default 8. When all are out, later proposals
+    /// gather into the next message, so this also sets how eagerly a loaded leader batches.
+    package var maxAppendsInFlight: Int
+    /// How long an unacknowledged append is waited for before it is sent again. Default E/2. Lower: quicker recovery
+    /// from loss, more repeats when a follower's disk is slow.
+    package var appendRetryInterval: Duration
+    /// Bytes of appended but uncommitted entries, payloads plus a fixed overhead each, beyond which proposals are
+    /// refused as `full`. Default 16 MiB.
+    package var maxUncommittedBytes: Int
+    /// Reads that may wait at one replica for confirmation; further ones fail at once. Default 65,536.
+    package var maxPendingReads: Int
+    /// How long a follower waits for the leader's answer to a read before failing it. Default 2 E.
+    package var readTimeout: Duration
+    /// Preferred leaders: a voter with a greater number takes over from one with a smaller number once it is ready.
+    /// Voters that are not named have 0.
+    package var priorities: [ReplicaID: Int]
+    /// How long a preferred voter must have been caught up and well connected before the leader hands over.
+    /// Default 3 s. Lower: quicker return to the preferred leader, more transfers when it flaps.
+    package var transferStability: Duration
+    /// Shortest time between two attempts to hand over. Default 10 s.
+    package var transferCooldown: Duration
+
+    /// Defaults derived from E.
+    package init(electionTimeout: Duration = .milliseconds(500)) {
+        self.electionTimeout = electionTimeout
+        electionJitter = electionTimeout / 2
+        rankDelay = electionTimeout / 4
+        heartbeatInterval = electionTimeout / 5
+        leasePerMille = 800
+        diskHangLimit = .seconds(1)
+        maxEntriesBytesPerAppend = 64 << 10
+        maxAppendsInFlight = 8
+        appendRetryInterval = electionTimeout / 2
+        maxUncommittedBytes = 16 << 20
+        maxPendingReads = 65_536
+        readTimeout = electionTimeout * 2
+        priorities = [:]
+        transferStability = .seconds(3)
+        transferCooldown = .seconds(10)
+    }
+
+    package var leaseDuration: Duration {
+        .nanoseconds(electionTimeout.inNanoseconds / 1000 * Int64(leasePerMille))
+    }
+
+    package func priority(of replica: ReplicaID) -> Int { priorities[replica] ?? 0 }
+
+    /// Traps on values with which consensus would be unsafe or could not make progress.
+    package func validate() {
+        precondition(electionTimeout > .zero, "election timeout \(electionTimeout) must be positive")
+        precondition(
+            heartbeatInterval > .zero && heartbeatInterval < leaseDuration,
+            "heartbeat interval \(heartbeatInterval) must be positive and below the lease \(leaseDuration)")
+        precondition((1...800).contains(leasePerMille), "lease of \(leasePerMille) thousandths is outside 1...800")
+        precondition(electionJitter >= .zero && rankDelay >= .zero, "negative election delay")
+        precondition(diskHangLimit > .zero, "disk hang limit \(diskHangLimit) must be positive")
+        precondition(
+            maxEntriesBytesPerAppend > 0 && maxAppendsInFlight > 0 && maxUncommittedBytes > 0 && maxPendingReads > 0,
+            "a limit of zero would stop replication")
+    }
+}

@@ -1,0 +1,181 @@
+import Primitives
+
+/// What replicas say to each other (Raft figure 2, thesis §3.10, §6.4, §9.6). Losing, repeating, delaying or reordering
+/// any of it is safe. The sender is the channel's authenticated peer, never a field.
+package enum RaftMessage: Hashable, Sendable {
+    case preVote(VoteRequest)
+    case preVoteReply(VoteReply)
+    case vote(VoteRequest)
+    case voteReply(VoteReply)
+    case append(Append)
+    case appendReply(AppendReply)
+    case heartbeat(Heartbeat)
+    case heartbeatReply(HeartbeatReply)
+    /// "Campaign now": the leader of `term` has given up its lease (thesis §3.10).
+    case timeoutNow(term: Term)
+    /// "I can reach you": follower to follower, only while a hand-over is being considered.
+    case hello(term: Term)
+    case readRequest(ReadRequest)
+    case readReply(ReadReply)
+
+    /// The sender's term; for pre-votes, the term it would campaign in.
+    package var term: Term {
+        switch self {
+        case .preVote(let request), .vote(let request): request.term
+        case .preVoteReply(let reply), .voteReply(let reply): reply.term
+        case .append(let append): append.term
+        case .appendReply(let reply): reply.term
+        case .heartbeat(let heartbeat): heartbeat.term
+        case .heartbeatReply(let reply): reply.term
+        case .timeoutNow(let term), .hello(let term): term
+        case .readRequest(let request): request.term
+        case .readReply(let reply): reply.term
+        }
+    }
+
+    /// Too large for one sealed datagram of 1,200 bytes: send it over the stream.
+    package var isBulk: Bool {
+        guard case .append(let append) = self else { return false }
+        var bytes = 64
+        for entry in append.entries {
+            bytes += entry.payload.count + 24
+            if bytes > 1100 { return true }
+        }
+        return false
+    }
+
+    package struct VoteRequest: Hashable, Sendable {
+        /// The term campaigned in, or in a pre-vote the one that would be.
+        package let term: Term
+        /// The end of the candidate's log (Raft §5.4.1).
+        package let last: LogPosition
+        /// The leader of the preceding term told the candidate to campaign and has no lease any more, so voters need
+        /// not wait for E to pass.
+        package let isTransfer: Bool
+
+        package init(term: Term, last: LogPosition, isTransfer: Bool = false) {
+            self.term = term
+            self.last = last
+            self.isTransfer = isTransfer
+        }
+    }
+
+    package struct VoteReply: Hashable, Sendable {
+        /// The requested term if granted, else the voter's own.
+        package let term: Term
+        package let isGranted: Bool
+
+        package init(term: Term, isGranted: Bool) {
+            self.term = term
+            self.isGranted = isGranted
+        }
+    }
+
+    package struct Append: Hashable, Sendable {
+        package let term: Term
+        /// The entry just before `entries`.
+        package let previous: LogPosition
+        /// Consecutive from `previous`. Empty: only news of the commit index, which no one acknowledges.
+        package let entries: [Entry]
+        package let commitIndex: LogIndex
+        /// The leader's log time when it sent this.
+        package let time: LogTime
+
+        package init(term: Term, previous: LogPosition, entries: [Entry], commitIndex: LogIndex, time: LogTime) {
+            self.term = term
+            self.previous = previous
+            self.entries = entries
+            self.commitIndex = commitIndex
+            self.time = time
+        }
+    }
+
+    package struct AppendReply: Hashable, Sendable {
+        package enum Outcome: Hashable, Sendable {
+            /// Everything through this index equals the leader's log and is durable.
+            case matched(LogIndex)
+            /// `previous` is unknown or conflicts. The hint is the last position that could be shared: the greatest
+            /// index not after `previous` whose term is not later than its term (Raft §5.3, last paragraph).
+            case rejected(previous: LogIndex, hint: LogPosition)
+            /// The append's term is over; the reply's term says which one it is.
+            case stale
+        }
+
+        package let term: Term
+        package let outcome: Outcome
+
+        package init(term: Term, outcome: Outcome) {
+            self.term = term
+            self.outcome = outcome
+        }
+    }
+
+    package struct Heartbeat: Hashable, Sendable {
+        package let term: Term
+        /// Numbers the rounds of one process's life; never used twice, so an old answer never confirms a new question.
+        package let round: UInt64
+        package let commitIndex: LogIndex
+        /// The greatest round of this term that a quorum has answered; 0 if none.
+        package let confirmedRound: UInt64
+        /// The greatest round of this term that the receiver had answered when this was sent: it bounds from below, on
+        /// the receiver's own clock, when this was sent. 0 if none, and as long as no entry of this term is committed,
+        /// since `commitIndex` may then lag behind earlier leaders' and proves no freshness.
+        package let echoedRound: UInt64
+        package let time: LogTime
+        /// A hand-over is being considered: tell the other voters that you can reach them, and the leader whom you hear.
+        package let surveysPeers: Bool
+
+        package init(
+            term: Term, round: UInt64, commitIndex: LogIndex, confirmedRound: UInt64 = 0, echoedRound: UInt64 = 0,
+            time: LogTime, surveysPeers: Bool = false
+        ) {
+            self.term = term
+            self.round = round
+            self.commitIndex = commitIndex
+            self.confirmedRound = confirmedRound
+            self.echoedRound = echoedRound
+            self.time = time
+            self.surveysPeers = surveysPeers
+        }
+    }
+
+    package struct HeartbeatReply: Hashable, Sendable {
+        package let term: Term
+        package let round: UInt64
+        /// What the replier has applied.
+        package let commitIndex: LogIndex
+        /// Voters heard within E, ascending; empty unless the heartbeat surveyed.
+        package let heard: [ReplicaID]
+
+        package init(term: Term, round: UInt64, commitIndex: LogIndex, heard: [ReplicaID] = []) {
+            self.term = term
+            self.round = round
+            self.commitIndex = commitIndex
+            self.heard = heard
+        }
+    }
+
+    package struct ReadRequest: Hashable, Sendable {
+        package let term: Term
+        /// Chosen by the follower; starts at random and counts up, so no reply to an earlier life can match it.
+        package let ticket: UInt64
+
+        package init(term: Term, ticket: UInt64) {
+            self.term = term
+            self.ticket = ticket
+        }
+    }
+
+    package struct ReadReply: Hashable, Sendable {
+        package let term: Term
+        package let ticket: UInt64
+        /// A quorum confirmed the leader after the request arrived, and this was then its commit index.
+        package let index: LogIndex
+
+        package init(term: Term, ticket: UInt64, index: LogIndex) {
+            self.term = term
+            self.ticket = ticket
+            self.index = index
+        }
+    }
+}
