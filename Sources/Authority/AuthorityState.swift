@@ -1,0 +1,161 @@
+import Primitives
+
+/// What the log means: users, sessions, keys and values as of one applied index.
+///
+/// The intuition: consensus gives every node the same entries in the same order; this turns them into the same state
+/// and the same replies. It has no clock, no randomness and no disk. Its tables are persistent maps (Bagwell's hash
+/// trees), so a copy costs nothing and can be read on other threads while this one goes on.
+///
+/// Ongaro's thesis §6.3 for exactly-once; `LogClock` for time; `PresentedRefresh` for token rotation.
+package struct AuthorityState: Sendable {
+    package private(set) var users = UserTable()
+    package private(set) var sessions = SessionTable()
+    package private(set) var apiKeys = APIKeyTable()
+    package private(set) var signingKeys = SigningKeyTable()
+    package private(set) var values = KeyValueTable()
+    package private(set) var clock = LogClock()
+    package private(set) var clients = ClientTable()
+    /// The last entry that was applied here. Entries that are not commands leave no trace, so the log may be further.
+    package private(set) var appliedIndex: LogIndex = .zero
+
+    let limits: AuthorityLimits
+
+    package init(limits: AuthorityLimits = .standard) {
+        self.limits = limits
+    }
+
+    /// Applies one committed command.
+    ///
+    /// Deterministic: equal logs give equal states and equal replies on every node. Malformed payloads, repeats and
+    /// refused commands change no table (the one exception is `Refusal.refreshReused`); a refusal is remembered like
+    /// any reply, so a repeat hears it again.
+    ///
+    /// - Parameters:
+    ///   - envelope: a `CommandEnvelope`, or anything else that was in the log.
+    ///   - index: beyond every index applied before; gaps are entries of other kinds.
+    ///   - time: the entry's log time; one that runs backwards counts as the previous one.
+    package mutating func apply(_ envelope: [UInt8], at index: LogIndex, time: LogTime) -> AppliedCommand {
+        precondition(index > appliedIndex, "entry \(index) applied after \(appliedIndex)")
+        appliedIndex = index
+        clock.advance(to: time)
+        var reader = ByteReader(envelope)
+        guard let header = try? CommandEnvelope.Header(from: &reader) else {
+            return AppliedCommand(client: 0, sequence: 0, reply: .refused(.malformed), isRepeat: false)
+        }
+        func applied(_ reply: AuthorityReply, isRepeat: Bool = false) -> AppliedCommand {
+            AppliedCommand(client: header.client, sequence: header.sequence, reply: reply, isRepeat: isRepeat)
+        }
+        switch clients.decide(header, at: index) {
+        case .repeat(let reply): return applied(reply, isRepeat: true)
+        case .refuse(let refusal): return applied(.refused(refusal))
+        case .run:
+            guard let command = try? AuthorityCommand(wholeRestOf: &reader) else {
+                return applied(.refused(.malformed))
+            }
+            let reply = run(command)
+            clients.record(reply, for: header, at: index, limits: limits)
+            return applied(reply)
+        }
+    }
+
+    /// What the key may do now; nil if its owner does not exist.
+    package func effectiveRole(of key: APIKey) -> Role? {
+        users[key.user].map { key.role.capped(by: $0.role) }
+    }
+
+    private mutating func run(_ command: AuthorityCommand) -> AuthorityReply {
+        switch command {
+        case .createUser(let name, let verifier, let role):
+            users.create(name, verifier: verifier, role: role, at: appliedIndex, limits: limits)
+        case .setPassword(let name, let verifier): users.setPassword(name, verifier: verifier, at: appliedIndex)
+        case .setRole(let name, let role): users.setRole(name, role: role)
+        case .removeUser(let name): removeUser(name)
+        case .grantSession(let grant): grantSession(grant)
+        case .rotateRefresh(let rotation):
+            whenAnchored { state, unixNow in
+                state.sessions.rotate(rotation, now: state.clock.now, unixNow: unixNow)
+            }
+        case .revokeSession(let id): sessions.revoke(id)
+        case .revokeAllSessions(let user, let kept):
+            users[user] == nil ? .refused(.unknownUser) : sessions.revokeAll(of: user, except: kept)
+        case .expireSessions:
+            whenAnchored { state, unixNow in state.sessions.expire(now: state.clock.now, unixNow: unixNow) }
+        case .createAPIKey(let grant):
+            users[grant.user] == nil
+                ? .refused(.unknownUser) : apiKeys.create(grant, at: appliedIndex, limits: limits)
+        case .revokeAPIKey(let id): apiKeys.revoke(id)
+        case .publishSigningKey(let record): signingKeys.publish(record, at: appliedIndex, limits: limits)
+        case .retireSigningKey(let id): signingKeys.retire(id)
+        case .putValue(let key, let bytes, let condition, let author):
+            values.put(
+                StoredValue(bytes: bytes, revision: appliedIndex, changedAt: clock.unixNow, author: author),
+                for: key, condition: condition, limits: limits)
+        case .deleteValue(let key, let condition): values.delete(key, condition: condition)
+        case .anchorClock(let time): clock.setAnchor(time)
+        }
+    }
+
+    private mutating func removeUser(_ name: UserName) -> AuthorityReply {
+        let reply = users.remove(name)
+        if case .done = reply {
+            _ = sessions.revokeAll(of: name, except: nil)
+            apiKeys.revokeAll(of: name)
+        }
+        return reply
+    }
+
+    private mutating func grantSession(_ grant: SessionGrant) -> AuthorityReply {
+        guard let user = users[grant.user] else { return .refused(.unknownUser) }
+        guard grant.passwordRevision == user.passwordRevision else { return .refused(.passwordChanged) }
+        guard sessions[grant.id] == nil else { return .refused(.idTaken) }
+        return whenAnchored { state, unixNow in
+            let session = Session(
+                id: grant.id, user: user.name, grantedBy: grant.node, grantedAt: state.appliedIndex,
+                createdAt: unixNow, lastRefreshedAt: unixNow, expiresAt: unixNow + Session.refreshLifetime,
+                label: grant.label, refreshHash: grant.refreshHash, lastExchange: nil)
+            state.sessions.insert(session, limits: state.limits)
+            return .granted(session.terms)
+        }
+    }
+
+    /// What expires needs a clock that knows Unix time.
+    private mutating func whenAnchored(_ body: (inout Self, UnixTime) -> AuthorityReply) -> AuthorityReply {
+        guard let unixNow = clock.unixNow else { return .refused(.clockNotSet) }
+        return body(&self, unixNow)
+    }
+}
+
+extension AuthorityCommand {
+    fileprivate init(wholeRestOf reader: inout ByteReader) throws(DecodeError) {
+        try self.init(from: &reader)
+        try reader.expectEnd()
+    }
+}
+
+// MARK: - Snapshots
+
+extension AuthorityState {
+    /// Every part in a fixed order; equal states give equal bytes.
+    func encode(into writer: inout ByteWriter) {
+        writer.write(appliedIndex)
+        clock.encode(into: &writer)
+        users.encode(into: &writer)
+        sessions.encode(into: &writer)
+        apiKeys.encode(into: &writer)
+        signingKeys.encode(into: &writer)
+        values.encode(into: &writer)
+        clients.encode(into: &writer)
+    }
+
+    init(from reader: inout ByteReader, limits: AuthorityLimits) throws(DecodeError) {
+        self.init(limits: limits)
+        appliedIndex = try reader.readLogIndex()
+        clock = try LogClock(from: &reader)
+        users = try UserTable(from: &reader, limits: limits)
+        sessions = try SessionTable(from: &reader, limits: limits)
+        apiKeys = try APIKeyTable(from: &reader, limits: limits)
+        signingKeys = try SigningKeyTable(from: &reader, limits: limits)
+        values = try KeyValueTable(from: &reader, limits: limits)
+        clients = try ClientTable(from: &reader, limits: limits)
+    }
+}
