@@ -15,7 +15,7 @@ package struct AuthorityState: Sendable {
     package private(set) var values = KeyValueTable()
     package private(set) var clock = LogClock()
     package private(set) var clients = ClientTable()
-    /// The last entry that was applied here. Entries that are not commands leave no trace, so the log may be further.
+    /// The last entry that was applied or noted here.
     package private(set) var appliedIndex: LogIndex = .zero
 
     let limits: AuthorityLimits
@@ -32,7 +32,7 @@ package struct AuthorityState: Sendable {
     ///
     /// - Parameters:
     ///   - envelope: a `CommandEnvelope`, or anything else that was in the log.
-    ///   - index: beyond every index applied before; gaps are entries of other kinds.
+    ///   - index: beyond every index applied or noted before.
     ///   - time: the entry's log time; one that runs backwards counts as the previous one.
     package mutating func apply(_ envelope: [UInt8], at index: LogIndex, time: LogTime) -> AppliedCommand {
         precondition(index > appliedIndex, "entry \(index) applied after \(appliedIndex)")
@@ -56,6 +56,12 @@ package struct AuthorityState: Sendable {
             clients.record(reply, for: header, at: index, limits: limits)
             return applied(reply)
         }
+    }
+
+    /// Moves past an entry that is no command of ours, such as a leader's first or a change of configuration.
+    package mutating func noteApplied(_ index: LogIndex) {
+        precondition(index > appliedIndex, "entry \(index) noted after \(appliedIndex)")
+        appliedIndex = index
     }
 
     /// What the key may do now; nil if its owner does not exist.

@@ -14,6 +14,8 @@ package struct SessionTable: Equatable, Sendable {
     package subscript(id: SessionID) -> Session? { sessions[id] }
     /// Oldest grant first.
     package func sessions(of user: UserName) -> [Session] { (idsByUser[user] ?? []).compactMap { sessions[$0] } }
+    /// Whether `AuthorityCommand.expireSessions` would end any. Walks the table.
+    package func hasExpired(at unixNow: UnixTime) -> Bool { sessions.values.contains { $0.expiresAt <= unixNow } }
     /// By id.
     package var sorted: [Session] { sessions.values.sorted { $0.id < $1.id } }
 
