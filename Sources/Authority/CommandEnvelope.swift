@@ -14,7 +14,8 @@ package struct CommandEnvelope: Hashable, Sendable {
 
     /// Random, drawn anew at each start of a node.
     package let client: UInt64
-    /// The last index that the node had applied when it drew `client`.
+    /// The last index that the node had applied when it drew `client`: draw it with the first command of a start, and
+    /// draw both anew when a reply is `Refusal.clientExpired`.
     package let bornAt: LogIndex
     /// Counts the client's commands from 1.
     package let sequence: UInt64
@@ -35,7 +36,7 @@ package struct CommandEnvelope: Hashable, Sendable {
         self.command = command
     }
 
-    package var encoded: [UInt8] {
+    package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 192)
         writer.write(Self.version)
         writer.write(client)
