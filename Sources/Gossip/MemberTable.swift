@@ -56,7 +56,8 @@ struct MemberRow: Sendable {
 /// The members by ascending id, in one array: five or a thousand, found by binary search, visited in the same order
 /// everywhere.
 struct MemberTable: Sendable {
-    private(set) var rows: [MemberRow] = []
+    /// States change through `setState`, which keeps the counts.
+    var rows: [MemberRow] = []
     let countMax: Int
     /// Members alive or suspect, us included.
     private(set) var liveCount = 0
@@ -67,13 +68,10 @@ struct MemberTable: Sendable {
 
     var indices: Range<Int> { rows.indices }
 
-    subscript(index: Int) -> MemberRow {
-        _read { yield rows[index] }
-        _modify {
-            count(rows[index].member.state, by: -1)
-            yield &rows[index]
-            count(rows[index].member.state, by: 1)
-        }
+    mutating func setState(_ state: MemberState, of index: Int) {
+        count(rows[index].member.state, by: -1)
+        rows[index].member.state = state
+        count(state, by: 1)
     }
 
     func index(of id: NodeID) -> Int? {

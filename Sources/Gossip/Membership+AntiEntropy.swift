@@ -63,7 +63,7 @@ extension Membership {
                 continue
             }
             collectNewer(than: entry, at: index, &rumors, &sections)
-            if digest.purpose == .offer, lacks(entry, at: index) { lacking.append(digestEntry(table[index])) }
+            if digest.purpose == .offer, lacks(entry, at: index) { lacking.append(digestEntry(table.rows[index])) }
         }
         if digest.purpose == .offer { collectUnmentioned(in: digest, &rumors, &sections) }
         if isContradicted { introduce(to: source, into: &effects) }
@@ -76,7 +76,7 @@ extension Membership {
     // MARK: - Comparison
 
     private func collectNewer(than entry: Digest.Entry, at index: Int, _ rumors: inout [News], _ sections: inout [News]) {
-        let row = table[index]
+        let row = table.rows[index]
         let held = (row.member.incarnation, settled(row.member.state))
         if (entry.incarnation, settled(entry.state)) < held {
             rumors.append(.rumor(rumor(about: index, withProfile: true)))
@@ -92,8 +92,8 @@ extension Membership {
         var next = digest.entries.makeIterator()
         var mentioned = next.next()
         var index = table.lowerBound(of: digest.first)
-        while index < table.rows.count, table[index].member.id <= digest.last {
-            let member = table[index].member.id
+        while index < table.rows.count, table.rows[index].member.id <= digest.last {
+            let member = table.rows[index].member.id
             while let entry = mentioned, entry.id < member { mentioned = next.next() }
             if mentioned?.id != member { collectNewer(than: Self.unknownEntry(member), at: index, &rumors, &sections) }
             index += 1
@@ -101,7 +101,7 @@ extension Membership {
     }
 
     private func lacks(_ entry: Digest.Entry, at index: Int) -> Bool {
-        let row = table[index]
+        let row = table.rows[index]
         if row.member.id != id,
             (row.member.incarnation, settled(row.member.state)) < (entry.incarnation, settled(entry.state))
         {

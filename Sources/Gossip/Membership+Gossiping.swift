@@ -9,7 +9,7 @@ extension Membership {
     /// Queues what we hold about a member.
     mutating func spread(_ index: Int, isUrgent: Bool, now: Instant) {
         let isOwn = index == me || hasAccused(index)
-        queue(.member(table[index].member.id), allowance: isSmall ? (isOwn ? 2 : 1) : retransmitCount, isUrgent, now)
+        queue(.member(table.rows[index].member.id), allowance: isSmall ? (isOwn ? 2 : 1) : retransmitCount, isUrgent, now)
     }
 
     mutating func spread(_ section: SectionID, of owner: NodeID, now: Instant) {
@@ -42,7 +42,7 @@ extension Membership {
 
     mutating func tickGossip(now: Instant, into effects: inout [GossipEffect]) {
         guard !dissemination.isEmpty, gossipAt <= now else { return }
-        let peers = table.indices.filter { $0 != me && table[$0].member.state.isLive }
+        let peers = table.indices.filter { $0 != me && table.rows[$0].member.state.isLive }
         guard !peers.isEmpty else {
             // With nobody to tell, news waits for a digest.
             dissemination = Dissemination()
@@ -55,7 +55,7 @@ extension Membership {
 
     private mutating func tellEveryone(_ peers: [Int], into effects: inout [GossipEffect]) {
         for payload in payloads(of: dissemination.subjects().compactMap(text)) {
-            for peer in peers { send(payload, to: table[peer].member.id, at: table[peer].member.endpoint, into: &effects) }
+            for peer in peers { send(payload, to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint, into: &effects) }
         }
         dissemination.spend { _ in true }
     }
@@ -67,7 +67,7 @@ extension Membership {
             let own = dissemination.subjects().filter(isSection).compactMap(text)
             for payload in payloads(of: own) {
                 for peer in peers {
-                    send(payload, to: table[peer].member.id, at: table[peer].member.endpoint, into: &effects)
+                    send(payload, to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint, into: &effects)
                 }
             }
             dissemination.spend(isSection)
@@ -78,7 +78,7 @@ extension Membership {
             guard !dissemination.isEmpty else { return }
             let news = takeNews(bytesMax: config.payloadBytesMax - 1, withSections: !isDirect)
             send(
-                Message.gossip(news: news).encoded(), to: table[peer].member.id, at: table[peer].member.endpoint,
+                Message.gossip(news: news).encoded(), to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint,
                 into: &effects)
         }
     }
@@ -112,7 +112,7 @@ extension Membership {
         var news: [News] = []
         if withOwn { news.append(.rumor(rumor(about: me, withProfile: true))) }
         // Whoever is doubted hears so first, and can refute at once (Lifeguard's buddy system).
-        if let index = table.index(of: peer), table[index].member.state != .alive {
+        if let index = table.index(of: peer), table.rows[index].member.state != .alive {
             news.append(.rumor(rumor(about: index, withProfile: false)))
         }
         guard !isSmall, !dissemination.isEmpty else { return news }
@@ -130,7 +130,7 @@ extension Membership {
     // MARK: - Text
 
     func rumor(about index: Int, withProfile: Bool) -> Rumor {
-        let row = table[index]
+        let row = table.rows[index]
         return Rumor(
             id: row.member.id, incarnation: row.member.incarnation, state: row.member.state,
             isPersonal: row.member.state == .suspect && hasAccused(index),
@@ -146,9 +146,9 @@ extension Membership {
         switch subject {
         case .member(let id):
             // An accusation needs no address; everything else may be the first that someone hears of the member.
-            return table.index(of: id).map { .rumor(rumor(about: $0, withProfile: table[$0].member.state != .suspect)) }
+            return table.index(of: id).map { .rumor(rumor(about: $0, withProfile: table.rows[$0].member.state != .suspect)) }
         case .section(let section, let owner):
-            guard let index = table.index(of: owner), let content = table[index].section(section) else { return nil }
+            guard let index = table.index(of: owner), let content = table.rows[index].section(section) else { return nil }
             return news(MemberRow.OwnedSection(id: section, section: content), of: owner)
         }
     }

@@ -27,21 +27,21 @@ extension Membership {
             learn(rumor, from: source, into: &effects)
             return
         }
-        let held = table[index].member
+        let held = table.rows[index].member
         let age = Precedence.Age(of: rumor.incarnation, comparedTo: held.incarnation)
         if let state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
             if let profile = rumor.profile, age == .newer {
-                table[index].member.name = profile.name
-                table[index].member.endpoint = profile.endpoint
+                table.rows[index].member.name = profile.name
+                table.rows[index].member.endpoint = profile.endpoint
             }
             change(index, to: state, at: rumor.incarnation, now: source.now, into: &effects)
             // A new suspect is probed by everyone at once: accusers see it twice, bystanders form their own view.
-            if state == .suspect, table[index].probe == nil {
+            if state == .suspect, table.rows[index].probe == nil {
                 startProbe(of: index, isUrgent: isSmall, now: source.now, into: &effects)
             }
             spread(index, isUrgent: state != .suspect || isSmall, now: source.now)
         }
-        if rumor.isPersonal, source.peer != rumor.id, table[index].member.incarnation == rumor.incarnation {
+        if rumor.isPersonal, source.peer != rumor.id, table.rows[index].member.incarnation == rumor.incarnation {
             _ = addAccuser(source.peer, to: index)
         }
     }
@@ -57,7 +57,7 @@ extension Membership {
             return
         }
         cachedChecksum = nil
-        if source.peer == rumor.id { table[index].heardAt = source.now }
+        if source.peer == rumor.id { table.rows[index].heardAt = source.now }
         if !probeOrder.isEmpty { probeOrder.insert(rumor.id, at: random.below(probeOrder.count + 1)) }
         effects.append(.memberChanged(member))
         reviewSuspicions()
@@ -73,7 +73,7 @@ extension Membership {
         guard let index = table.index(of: news.owner) else { return }
         let section = Section(
             bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
-        guard table[index].store(section, as: news.section) else { return }
+        guard table.rows[index].store(section, as: news.section) else { return }
         cachedChecksum = nil
         effects.append(.sectionChanged(news.section, of: news.owner))
         if table.liveCount > config.directSectionMembersMax { spread(news.section, of: news.owner, now: now) }
@@ -84,18 +84,18 @@ extension Membership {
         _ index: Int, to state: MemberState, at incarnation: Incarnation, now: Instant,
         into effects: inout [GossipEffect]
     ) {
-        let before = table[index].member
+        let before = table.rows[index].member
         precondition(incarnation >= before.incarnation, "incarnation \(incarnation) is before \(before.incarnation)")
-        table[index].member.state = state
-        table[index].member.incarnation = incarnation
-        table[index].changedAt = now
-        table[index].suspicion = state == .suspect ? Suspicion(startedAt: now) : nil
+        table.setState(state, of: index)
+        table.rows[index].member.incarnation = incarnation
+        table.rows[index].changedAt = now
+        table.rows[index].suspicion = state == .suspect ? Suspicion(startedAt: now) : nil
         if state == .suspect { counters.suspicions += 1 }
-        if !state.isLive { table[index].endProbe() }
-        if state == .alive, before.state != .alive { table[index].nextProbeAt = now }
+        if !state.isLive { table.rows[index].endProbe() }
+        if state == .alive, before.state != .alive { table.rows[index].nextProbeAt = now }
         cachedChecksum = nil
         reviewSuspicions()
-        effects.append(.memberChanged(table[index].member))
+        effects.append(.memberChanged(table.rows[index].member))
     }
 
     // MARK: - Claims about us
@@ -128,7 +128,7 @@ extension Membership {
         change(me, to: .alive, at: incarnation, now: now, into: &effects)
         spread(me, isUrgent: true, now: now)
         guard incarnation.bootEpoch > before.bootEpoch else { return }
-        for owned in table[me].sections {
+        for owned in table.rows[me].sections {
             let stamp = SectionStamp(bootEpoch: incarnation.bootEpoch, version: owned.section.version)
             storeOwn(owned.id, stamp: stamp, bytes: owned.section.bytes, now: now)
         }
@@ -139,7 +139,7 @@ extension Membership {
     private mutating func reclaim(
         _ section: SectionID, from stamp: SectionStamp, now: Instant, into effects: inout [GossipEffect]
     ) {
-        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > table[me].section(section)?.stamp ?? .none else { return }
+        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > table.rows[me].section(section)?.stamp ?? .none else { return }
         renew(
             to: Incarnation(bootEpoch: min(stamp.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0), now: now,
             into: &effects)
@@ -147,7 +147,7 @@ extension Membership {
 
     mutating func storeOwn(_ section: SectionID, stamp: SectionStamp, bytes: [UInt8], now: Instant) {
         let content = Section(bootEpoch: stamp.bootEpoch, version: stamp.version, bytes: bytes, receivedAt: now)
-        let isStored = table[me].store(content, as: section)
+        let isStored = table.rows[me].store(content, as: section)
         precondition(isStored, "section \(section.value) is not newer, or a ninth section")
         cachedChecksum = nil
         spread(section, of: id, now: now)

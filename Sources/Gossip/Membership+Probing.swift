@@ -7,7 +7,7 @@ extension Membership {
 
     mutating func tickProbes(now: Instant, into effects: inout [GossipEffect]) {
         for index in table.indices where index != me {
-            guard let probe = table[index].probe, probe.deadline <= now else { continue }
+            guard let probe = table.rows[index].probe, probe.deadline <= now else { continue }
             if !probe.isIndirect, askOthers(about: index, now: now, into: &effects) { continue }
             failProbe(of: index, now: now, into: &effects)
         }
@@ -26,13 +26,13 @@ extension Membership {
         var deadline = Instant.distantFuture
         let isSmall = isSmall
         let me = me
-        for index in table.indices where index != me && table[index].member.state.isLive {
-            if let probe = table[index].probe {
+        for index in table.indices where index != me && table.rows[index].member.state.isLive {
+            if let probe = table.rows[index].probe {
                 deadline = min(deadline, probe.deadline)
             } else if isSmall {
-                deadline = min(deadline, table[index].nextProbeAt)
+                deadline = min(deadline, table.rows[index].nextProbeAt)
             }
-            if let suspicion = table[index].suspicion { deadline = min(deadline, suspicion.deadline) }
+            if let suspicion = table.rows[index].suspicion { deadline = min(deadline, suspicion.deadline) }
         }
         if !isSmall { deadline = min(deadline, nextRoundAt) }
         return deadline
@@ -48,7 +48,7 @@ extension Membership {
     }
 
     private func isDueInSmallMesh(_ index: Int, now: Instant) -> Bool {
-        table[index].probe == nil && table[index].nextProbeAt <= now && table[index].member.state.isLive && index != me
+        table.rows[index].probe == nil && table.rows[index].nextProbeAt <= now && table.rows[index].member.state.isLive && index != me
     }
 
     /// Round-robin over a shuffled order bounds the time until each member is probed (SWIM §4.3).
@@ -56,7 +56,7 @@ extension Membership {
         for _ in 0..<2 {
             while let candidate = probeOrder.popLast() {
                 guard let index = table.index(of: candidate), index != me else { continue }
-                if table[index].member.state.isLive, table[index].probe == nil { return index }
+                if table.rows[index].member.state.isLive, table.rows[index].probe == nil { return index }
             }
             probeOrder = table.rows.filter { $0.member.id != id && $0.member.state.isLive }.map(\.member.id)
             random.shuffle(&probeOrder)
@@ -68,10 +68,10 @@ extension Membership {
 
     /// - Parameter isUrgent: someone else doubts the member: ask the others together with it.
     mutating func startProbe(of index: Int, isUrgent: Bool = false, now: Instant, into effects: inout [GossipEffect]) {
-        precondition(table[index].probe == nil, "member \(table[index].member.id) is being probed")
+        precondition(table.rows[index].probe == nil, "member \(table.rows[index].member.id) is being probed")
         let sequence = nextSequence()
         let direct = now + timeout(of: index)
-        table[index].probe = Probe(sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
+        table.rows[index].probe = Probe(sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
         counters.probes += 1
         sendPing(sequence, to: index, now: now, into: &effects)
         if isUrgent { _ = askOthers(about: index, now: now, into: &effects) }
@@ -79,41 +79,41 @@ extension Membership {
 
     /// Round trips to a member set the wait for it; our own ill health prolongs it (Lifeguard's LHA-Probe).
     func timeout(of index: Int) -> Duration {
-        let measured = table[index].roundTrip.timeout ?? config.probeTimeoutInitial
+        let measured = table.rows[index].roundTrip.timeout ?? config.probeTimeoutInitial
         return min(max(measured, config.probeTimeoutFloor), config.probeTimeoutMax) * health.multiplier
     }
 
     /// Sends ping-reqs. Returns false if there is nobody to ask.
     private mutating func askOthers(about index: Int, now: Instant, into effects: inout [GossipEffect]) -> Bool {
-        var candidates = table.indices.filter { $0 != index && $0 != me && table[$0].member.state == .alive }
-        guard !candidates.isEmpty, var probe = table[index].probe else { return false }
+        var candidates = table.indices.filter { $0 != index && $0 != me && table.rows[$0].member.state == .alive }
+        guard !candidates.isEmpty, var probe = table.rows[index].probe else { return false }
         random.shuffle(&candidates)
         var wait = timeout(of: index)
         for proxy in candidates.prefix(config.indirectProbes) {
             wait = max(wait, timeout(of: proxy))
             counters.indirectProbes += 1
-            probe.proxies.append(table[proxy].member.id)
-            probe.owing.append(table[proxy].member.id)
-            let request = Message.pingRequest(sequence: probe.sequence, target: table[index].member.id)
-            send(request.encoded(), to: table[proxy].member.id, at: table[proxy].member.endpoint, into: &effects)
+            probe.proxies.append(table.rows[proxy].member.id)
+            probe.owing.append(table.rows[proxy].member.id)
+            let request = Message.pingRequest(sequence: probe.sequence, target: table.rows[index].member.id)
+            send(request.encoded(), to: table.rows[proxy].member.id, at: table.rows[proxy].member.endpoint, into: &effects)
         }
         probe.isIndirect = true
         // The proxy's nack takes one timeout and the way there and back.
         probe.verdictDeadline = now + wait * 3 / 2
-        table[index].probe = probe
+        table.rows[index].probe = probe
         return true
     }
 
     private mutating func failProbe(of index: Int, now: Instant, into effects: inout [GossipEffect]) {
-        guard let probe = table[index].probe else { return }
+        guard let probe = table.rows[index].probe else { return }
         counters.probeFailures += 1
         // Proxies that did not even say no: more likely it is us that hears badly.
         if !probe.owing.isEmpty { health.worsen() }
-        table[index].endProbe()
+        table.rows[index].endProbe()
         // A lone suspect is asked again soon, then less and less often.
-        let age = table[index].suspicion.map { now - $0.startedAt } ?? .zero
-        table[index].nextProbeAt = now + min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
-        if table[index].member.state.isLive { accuse(index, now: now, into: &effects) }
+        let age = table.rows[index].suspicion.map { now - $0.startedAt } ?? .zero
+        table.rows[index].nextProbeAt = now + min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
+        if table.rows[index].member.state.isLive { accuse(index, now: now, into: &effects) }
     }
 
     // MARK: - Answers
@@ -121,10 +121,10 @@ extension Membership {
     mutating func hear(_ peer: NodeID, now: Instant) {
         heardAnyoneAt = now
         guard let index = table.index(of: peer) else { return }
-        table[index].heardAt = now
+        table.rows[index].heardAt = now
         // Hearing proves one direction only: now and then we ask all the same.
-        if now - (table[index].ackedAt ?? startedAt) < smallMeshProbeInterval * 10 {
-            table[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
+        if now - (table.rows[index].ackedAt ?? startedAt) < smallMeshProbeInterval * 10 {
+            table.rows[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
         }
     }
 
@@ -153,18 +153,18 @@ extension Membership {
     }
 
     private mutating func acknowledge(_ index: Int, sequence: UInt32, now: Instant) {
-        if let probe = table[index].probe, probe.sequence == sequence {
+        if let probe = table.rows[index].probe, probe.sequence == sequence {
             counters.acks += 1
-            table[index].roundTrip.record(now - probe.sentAt)
-            table[index].ackedAt = now
+            table.rows[index].roundTrip.record(now - probe.sentAt)
+            table.rows[index].ackedAt = now
             health.improve()
-            table[index].endProbe()
-            table[index].lateProbe = nil
-            table[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
-        } else if let late = table[index].lateProbe, late.sequence == sequence {
-            table[index].roundTrip.record(now - late.sentAt)
-            table[index].ackedAt = now
-            table[index].lateProbe = nil
+            table.rows[index].endProbe()
+            table.rows[index].lateProbe = nil
+            table.rows[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
+        } else if let late = table.rows[index].lateProbe, late.sequence == sequence {
+            table.rows[index].roundTrip.record(now - late.sentAt)
+            table.rows[index].ackedAt = now
+            table.rows[index].lateProbe = nil
         }
     }
 
@@ -172,19 +172,19 @@ extension Membership {
     mutating func handleIndirectAck(_ sequence: UInt32, from source: Source, into effects: inout [GossipEffect]) {
         guard let index = probe(sequence, askedOf: source.peer) else { return }
         counters.acks += 1
-        table[index].endProbe()
-        table[index].nextProbeAt = source.now + accepted(smallMeshProbeInterval)
+        table.rows[index].endProbe()
+        table.rows[index].nextProbeAt = source.now + accepted(smallMeshProbeInterval)
     }
 
     mutating func handleNack(_ sequence: UInt32, from source: Source) {
         guard let index = probe(sequence, askedOf: source.peer) else { return }
-        table[index].probe?.owing.removeAll { $0 == source.peer }
+        table.rows[index].probe?.owing.removeAll { $0 == source.peer }
     }
 
     /// The member whose current probe has this number and asked that proxy.
     private func probe(_ sequence: UInt32, askedOf proxy: NodeID) -> Int? {
         table.indices.first {
-            guard let probe = table[$0].probe, probe.sequence == sequence else { return false }
+            guard let probe = table.rows[$0].probe, probe.sequence == sequence else { return false }
             return probe.proxies.contains(proxy)
         }
     }
@@ -200,7 +200,7 @@ extension Membership {
             return
         }
         let relaySequence: UInt32
-        if isSmall, table[index].member.state.isLive, table[index].probe == nil {
+        if isSmall, table.rows[index].member.state.isLive, table.rows[index].probe == nil {
             // In a small mesh the question is also ours: everyone comes to its own verdict at the same time.
             startProbe(of: index, isUrgent: true, now: source.now, into: &effects)
             relaySequence = lastProbeSequence(of: index)
@@ -215,7 +215,7 @@ extension Membership {
     }
 
     private func lastProbeSequence(of index: Int) -> UInt32 {
-        guard let probe = table[index].probe else { preconditionFailure("the probe was just started") }
+        guard let probe = table.rows[index].probe else { preconditionFailure("the probe was just started") }
         return probe.sequence
     }
 
@@ -229,7 +229,7 @@ extension Membership {
     }
 
     mutating func sendPing(_ sequence: UInt32, to index: Int, now: Instant, into effects: inout [GossipEffect]) {
-        let peer = table[index].member
+        let peer = table.rows[index].member
         let ping = Message.ping(sequence: sequence, news: companions(for: peer.id, withOwn: peer.state == .dead))
         send(ping.encoded(), to: peer.id, at: peer.endpoint, into: &effects)
     }

@@ -5,46 +5,46 @@ import Primitives
 extension Membership {
     /// Our own probe failed: accuse in person.
     mutating func accuse(_ index: Int, now: Instant, into effects: inout [GossipEffect]) {
-        if table[index].member.state == .alive {
-            change(index, to: .suspect, at: table[index].member.incarnation, now: now, into: &effects)
+        if table.rows[index].member.state == .alive {
+            change(index, to: .suspect, at: table.rows[index].member.incarnation, now: now, into: &effects)
         }
         if addAccuser(id, to: index) { spread(index, isUrgent: true, now: now) }
     }
 
     /// Notes an accuser by its own word. Returns true if it is new.
     mutating func addAccuser(_ accuser: NodeID, to index: Int) -> Bool {
-        guard table[index].suspicion?.add(accuser: accuser) == true else { return false }
+        guard table.rows[index].suspicion?.add(accuser: accuser) == true else { return false }
         setVerdictDeadline(of: index)
         return true
     }
 
-    func hasAccused(_ index: Int) -> Bool { table[index].suspicion?.accusers.contains(id) ?? false }
+    func hasAccused(_ index: Int) -> Bool { table.rows[index].suspicion?.accusers.contains(id) ?? false }
 
     /// Starts the countdown anew and keeps the accusers: what they saw, they saw.
     mutating func restartSuspicion(of index: Int, now: Instant) {
-        table[index].suspicion?.startedAt = now
+        table.rows[index].suspicion?.startedAt = now
         setVerdictDeadline(of: index)
     }
 
     /// A state changed somewhere, and with it who counts as an accuser and who can be expected to confirm.
     mutating func reviewSuspicions() {
-        for index in table.indices where table[index].suspicion != nil {
+        for index in table.indices where table.rows[index].suspicion != nil {
             setVerdictDeadline(of: index)
         }
     }
 
     mutating func tickSuspicions(now: Instant, into effects: inout [GossipEffect]) {
         for index in table.indices {
-            guard let suspicion = table[index].suspicion, suspicion.deadline <= now else { continue }
-            if let heardAt = table[index].heardAt, heardAt > suspicion.startedAt {
+            guard let suspicion = table.rows[index].suspicion, suspicion.deadline <= now else { continue }
+            if let heardAt = table.rows[index].heardAt, heardAt > suspicion.startedAt {
                 restartSuspicion(of: index, now: now)
             } else if hasHeardAnother(than: index, since: suspicion.startedAt) {
                 counters.verdicts += 1
-                change(index, to: .dead, at: table[index].member.incarnation, now: now, into: &effects)
+                change(index, to: .dead, at: table.rows[index].member.incarnation, now: now, into: &effects)
                 spread(index, isUrgent: true, now: now)
             } else {
                 counters.verdictsWithheld += 1
-                table[index].suspicion?.deadline = now + config.probeTimeoutFloor
+                table.rows[index].suspicion?.deadline = now + config.probeTimeoutFloor
             }
         }
     }
@@ -52,21 +52,21 @@ extension Membership {
     /// Whether the world outside reached us since: only then another's silence says something about the other.
     private func hasHeardAnother(than index: Int, since start: Instant) -> Bool {
         table.indices.contains { other in
-            guard other != index, let heardAt = table[other].heardAt else { return false }
+            guard other != index, let heardAt = table.rows[other].heardAt else { return false }
             return heardAt >= start
         }
     }
 
     private mutating func setVerdictDeadline(of index: Int) {
-        guard let suspicion = table[index].suspicion else { return }
+        guard let suspicion = table.rows[index].suspicion else { return }
         let counted = suspicion.accusers.count { accuser in
-            table.index(of: accuser).map { table[$0].member.state == .alive } ?? false
+            table.index(of: accuser).map { table.rows[$0].member.state == .alive } ?? false
         }
         // Every unsuspected other could confirm what the first of us said.
         let expected = table.aliveCount - 1
         let (least, most) = suspicionBounds
         let span = Suspicion.timeout(min: least, max: most, confirmations: max(0, counted - 1), expected: expected)
-        table[index].suspicion?.deadline = suspicion.startedAt + span
+        table.rows[index].suspicion?.deadline = suspicion.startedAt + span
     }
 
     private var suspicionBounds: (Duration, Duration) {

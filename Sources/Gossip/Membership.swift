@@ -134,15 +134,15 @@ package struct Membership: Sendable {
     package mutating func publish(_ section: SectionID, bytes: [UInt8], now: Instant) {
         guard !hasLeft else { return }
         let stamp = SectionStamp(
-            bootEpoch: incarnation.bootEpoch, version: (table[me].section(section)?.version ?? 0) + 1)
+            bootEpoch: incarnation.bootEpoch, version: (table.rows[me].section(section)?.version ?? 0) + 1)
         storeOwn(section, stamp: stamp, bytes: bytes, now: now)
         nextDeadline = min(nextDeadline, gossipAt)
     }
 
     /// Our own address changed: announces it under a new incarnation.
     package mutating func move(to endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]) {
-        guard !hasLeft, endpoint != table[me].member.endpoint else { return }
-        table[me].member.endpoint = endpoint
+        guard !hasLeft, endpoint != table.rows[me].member.endpoint else { return }
+        table.rows[me].member.endpoint = endpoint
         renew(to: incarnation.next, now: now, into: &effects)
         settle(now: now, into: &effects)
     }
@@ -150,15 +150,15 @@ package struct Membership: Sendable {
     /// Says goodbye to everyone reachable at once; afterwards nothing is answered or sent.
     package mutating func leave(now: Instant, into effects: inout [GossipEffect]) {
         guard !hasLeft else { return }
-        table[me].member.state = .left
+        table.setState(.left, of: me)
         cachedChecksum = nil
         let goodbye = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))]).encoded()
-        for index in table.indices where index != me && table[index].member.state.isLive {
-            send(goodbye, to: table[index].member.id, at: table[index].member.endpoint, into: &effects)
+        for index in table.indices where index != me && table.rows[index].member.state.isLive {
+            send(goodbye, to: table.rows[index].member.id, at: table.rows[index].member.endpoint, into: &effects)
         }
         hasLeft = true
         nextDeadline = .distantFuture
-        effects.append(.memberChanged(table[me].member))
+        effects.append(.memberChanged(table.rows[me].member))
     }
 
     /// The runtime noticed that we were stopped: whoever was silent meanwhile gets its time again.
@@ -167,9 +167,9 @@ package struct Membership: Sendable {
         counters.pauses += 1
         health.worsen()
         for index in table.indices {
-            table[index].endProbe()
-            if table[index].suspicion != nil { restartSuspicion(of: index, now: now) }
-            table[index].nextProbeAt = now + random.duration(in: .zero...config.probeTimeoutFloor)
+            table.rows[index].endProbe()
+            if table.rows[index].suspicion != nil { restartSuspicion(of: index, now: now) }
+            table.rows[index].nextProbeAt = now + random.duration(in: .zero...config.probeTimeoutFloor)
         }
         relays.removeAll()
         heardAnyoneAt = max(heardAnyoneAt, now - config.probeTimeoutInitial)
@@ -181,19 +181,19 @@ package struct Membership: Sendable {
     /// Everyone known, us and the dead included, ascending by id.
     package var members: [Member] { table.rows.map(\.member) }
 
-    package func member(_ id: NodeID) -> Member? { table.index(of: id).map { table[$0].member } }
+    package func member(_ id: NodeID) -> Member? { table.index(of: id).map { table.rows[$0].member } }
 
     package func section(_ section: SectionID, of id: NodeID) -> Section? {
-        table.index(of: id).flatMap { table[$0].section(section) }
+        table.index(of: id).flatMap { table.rows[$0].section(section) }
     }
 
     /// Smoothed over recent answers of that member to our own pings; nil before the first.
     package func roundTrip(to id: NodeID) -> Duration? {
-        table.index(of: id).flatMap { table[$0].roundTrip.smoothed.map(Duration.nanoseconds) }
+        table.index(of: id).flatMap { table.rows[$0].roundTrip.smoothed.map(Duration.nanoseconds) }
     }
 
     /// Our own incarnation. Its boot epoch may have moved past the one given at `init`: store it.
-    package var incarnation: Incarnation { table[me].member.incarnation }
+    package var incarnation: Incarnation { table.rows[me].member.incarnation }
 
     /// Someone should be there, and nobody was heard for a while: others' silence is more likely our own.
     package var isIsolated: Bool {
