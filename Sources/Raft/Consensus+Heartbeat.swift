@@ -51,7 +51,7 @@ extension Consensus {
         for slot in members.indices where slot != ownSlot {
             let heartbeat = RaftMessage.Heartbeat(
                 term: term, round: round, commitIndex: commitIndex, confirmedRound: rounds.confirmed,
-                echoedRound: isCurrent ? members[slot].answeredRound : 0, time: time, surveysPeers: surveysPeers)
+                echoedStamp: isCurrent ? members[slot].lastStamp : nil, time: time, surveysPeers: surveysPeers)
             effects.append(.send(.heartbeat(heartbeat), to: members[slot].replica))
         }
         confirmRounds(into: &effects)
@@ -76,6 +76,7 @@ extension Consensus {
         if !reply.heard.isEmpty { members[slot].heard = reply.heard }
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
+        members[slot].lastStamp = reply.stamp
         confirmRounds(into: &effects)
         openReadRoundIfWanted(now: now, into: &effects)
     }
@@ -93,16 +94,17 @@ extension Consensus {
         _ heartbeat: RaftMessage.Heartbeat, from slot: Int, now: Instant, into effects: inout [RaftEffect]
     ) {
         guard follow(slot, term: heartbeat.term, now: now, into: &effects) else {
-            let answer = RaftMessage.HeartbeatReply(term: term, round: 0, commitIndex: commitIndex)
+            let answer = RaftMessage.HeartbeatReply(term: term, round: 0, stamp: 0, commitIndex: commitIndex)
             reply(.heartbeatReply(answer), to: slot, into: &effects)
             return
         }
         clock.observe(heartbeat.time, at: now)
         learnCommit(heartbeat.commitIndex)
-        freshness.note(heartbeat, at: now)
+        freshness.note(heartbeat)
         let heard = heartbeat.surveysPeers ? votersHeard(at: now) : []
         let answer = RaftMessage.HeartbeatReply(
-            term: term, round: heartbeat.round, commitIndex: commitIndex, heard: heard)
+            term: term, round: heartbeat.round, stamp: freshness.makeStamp(at: now), commitIndex: commitIndex,
+            heard: heard)
         reply(.heartbeatReply(answer), to: slot, into: &effects)
         if heartbeat.surveysPeers {
             for peer in voterSlots where peer != ownSlot && peer != slot {

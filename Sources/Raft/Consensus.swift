@@ -70,7 +70,7 @@ package struct Consensus: Sendable {
     /// An acknowledgement waits for its entries to be durable.
     var owesAcknowledgement = false
     var clock: LogClock
-    var freshness = Freshness()
+    var freshness: Freshness
     var followerReads: FollowerReads
 
     // Meaningful while leading.
@@ -123,6 +123,7 @@ package struct Consensus: Sendable {
         if let tail = recovered.doubtfulTail, tail > log.lastPosition { doubtfulTail = tail }
         clock = LogClock(recovered: log.lastTime, now: now)
         followerReads = FollowerReads(firstNumber: self.random.next())
+        freshness = Freshness(firstStamp: self.random.next())
         electedAt = now
         transferNotBefore = now
         announced = Standing(role: .follower, term: hardState.term, leader: nil)

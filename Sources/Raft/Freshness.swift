@@ -2,42 +2,62 @@ import Primitives
 
 /// A follower's proof of how recent its knowledge of the commit index is.
 ///
-/// Heartbeat r states a commit index and the greatest round q that this follower had answered when r was sent; so r
-/// was sent after this follower answered q, a moment on its own clock. When a later heartbeat says that a quorum
-/// confirmed r, everything committed before that moment is within r's commit index. Delay of any message makes the
-/// proof older, never wrong, and no two clocks are compared.
+///     follower                                  leader
+///        | reply, stamp s, sent at T  ----------> |
+///        | <---------- round r, commit c, echo s  |   so r was sent after T
+///        | reply to r  -------------------------> |   a quorum replies to r
+///        | <---------- round r+1, confirmed r     |   so everything committed before T is within c
+///
+/// T is a moment on the follower's own clock. Delay of any message makes the proof older, never wrong, and no two
+/// clocks are compared. Stamps start at random, so that an echo of an earlier life's stamp is not taken for this one's.
 struct Freshness: Sendable {
-    static let recordMax = 16
+    /// Stamps and rounds remembered: more than are under way at a time. Forgetting one only loses a proof.
+    static let recordMax = 32
 
-    private struct Record: Sendable {
-        let round: UInt64
-        let receivedAt: Instant
+    private struct Stamp: Sendable {
+        let number: UInt64
+        let sentAt: Instant
+    }
+
+    private struct Round: Sendable {
+        let number: UInt64
         let commitIndex: LogIndex
-        let echoedRound: UInt64
+        /// A moment before it was sent.
+        let sentAfter: Instant
     }
 
     private(set) var confirmedAt: Instant?
     private(set) var confirmedIndex = LogIndex.zero
+    private var nextStamp: UInt64
+    private var stamps: [Stamp] = []
     private var term = Term.zero
-    /// Rounds of `term` in ascending order.
-    private var records: [Record] = []
+    /// Of `term`, ascending.
+    private var rounds: [Round] = []
 
-    mutating func note(_ heartbeat: RaftMessage.Heartbeat, at now: Instant) {
+    init(firstStamp: UInt64) { nextStamp = firstStamp }
+
+    /// Numbers a reply that leaves at `now`.
+    mutating func makeStamp(at now: Instant) -> UInt64 {
+        if stamps.count == Self.recordMax { stamps.removeFirst() }
+        stamps.append(Stamp(number: nextStamp, sentAt: now))
+        nextStamp &+= 1
+        return stamps[stamps.count - 1].number
+    }
+
+    mutating func note(_ heartbeat: RaftMessage.Heartbeat) {
         if heartbeat.term != term {
             term = heartbeat.term
-            records.removeAll(keepingCapacity: true)
+            rounds.removeAll(keepingCapacity: true)
         }
-        if heartbeat.round > records.last?.round ?? 0 {
-            if records.count == Self.recordMax { records.removeFirst() }
-            records.append(
-                Record(
-                    round: heartbeat.round, receivedAt: now, commitIndex: heartbeat.commitIndex,
-                    echoedRound: heartbeat.echoedRound))
+        if let echo = heartbeat.echoedStamp, heartbeat.round > rounds.last?.number ?? 0,
+            let stamp = stamps.last(where: { $0.number == echo }) {
+            if rounds.count == Self.recordMax { rounds.removeFirst() }
+            rounds.append(
+                Round(number: heartbeat.round, commitIndex: heartbeat.commitIndex, sentAfter: stamp.sentAt))
         }
-        guard let stated = records.last(where: { $0.round <= heartbeat.confirmedRound }),
-            let answered = records.last(where: { $0.round <= stated.echoedRound })
-        else { return }
-        confirm(stated.commitIndex, at: answered.receivedAt)
+        if let proven = rounds.last(where: { $0.number <= heartbeat.confirmedRound }) {
+            confirm(proven.commitIndex, at: proven.sentAfter)
+        }
     }
 
     /// The leader's own form: its quorum confirmed a round that it sent at `moment`.

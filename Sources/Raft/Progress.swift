@@ -31,6 +31,8 @@ struct Progress: Sendable {
     private(set) var toldCommit = LogIndex.zero
     /// The greatest round of this term that it answered.
     var answeredRound: UInt64 = 0
+    /// The stamp of that answer.
+    var lastStamp: UInt64?
     /// What it said it has applied.
     var knownCommit = LogIndex.zero
     /// The voters it said it hears.
@@ -56,6 +58,7 @@ struct Progress: Sendable {
         awaitedSince = nil
         toldCommit = .zero
         answeredRound = 0
+        lastStamp = nil
         knownCommit = .zero
         heard = []
         eligibleSince = nil

@@ -145,7 +145,7 @@ extension RaftMessage {
         writer.writeVarint(heartbeat.round)
         writer.write(heartbeat.commitIndex)
         writer.writeVarint(heartbeat.confirmedRound)
-        writer.writeVarint(heartbeat.echoedRound)
+        writer.writeOptional(heartbeat.echoedStamp) { $0.write($1) }
         writer.write(heartbeat.time)
         writer.write(heartbeat.surveysPeers)
     }
@@ -153,6 +153,7 @@ extension RaftMessage {
     private static func write(_ reply: HeartbeatReply, to writer: inout ByteWriter) {
         writer.write(reply.term)
         writer.writeVarint(reply.round)
+        writer.write(reply.stamp)
         writer.write(reply.commitIndex)
         writer.writeArray(reply.heard) { $0.write($1) }
     }
@@ -237,13 +238,14 @@ extension ByteReader {
     fileprivate mutating func readHeartbeat() throws(DecodeError) -> RaftMessage.Heartbeat {
         RaftMessage.Heartbeat(
             term: try readBoundedTerm(), round: try readBoundedCounter(), commitIndex: try readBoundedIndex(),
-            confirmedRound: try readBoundedCounter(), echoedRound: try readBoundedCounter(),
+            confirmedRound: try readBoundedCounter(), echoedStamp: try readOptional { (reader) throws(DecodeError) in try reader.readUInt64() },
             time: try readBoundedTime(), surveysPeers: try readBool())
     }
 
     fileprivate mutating func readHeartbeatReply() throws(DecodeError) -> RaftMessage.HeartbeatReply {
         RaftMessage.HeartbeatReply(
-            term: try readBoundedTerm(), round: try readBoundedCounter(), commitIndex: try readBoundedIndex(),
+            term: try readBoundedTerm(), round: try readBoundedCounter(), stamp: try readUInt64(),
+            commitIndex: try readBoundedIndex(),
             heard: try readArray(limit: Configuration.memberCountMax) { (reader) throws(DecodeError) in
                 try reader.readReplicaID()
             })

@@ -117,23 +117,23 @@ package enum RaftMessage: Hashable, Sendable {
         package let commitIndex: LogIndex
         /// The greatest round of this term that a quorum has answered; 0 if none.
         package let confirmedRound: UInt64
-        /// The greatest round of this term that the receiver had answered when this was sent: it bounds from below, on
-        /// the receiver's own clock, when this was sent. 0 if none, and as long as no entry of this term is committed,
-        /// since `commitIndex` may then lag behind earlier leaders' and proves no freshness.
-        package let echoedRound: UInt64
+        /// The stamp of the receiver's last reply in this term: it bounds from below, on the receiver's own clock, when
+        /// this was sent (see `Freshness`). Nil as long as no entry of this term is committed, since `commitIndex` may
+        /// then lag behind earlier leaders' and proves nothing.
+        package let echoedStamp: UInt64?
         package let time: LogTime
         /// A hand-over is being considered: tell the other voters that you can reach them, and the leader whom you hear.
         package let surveysPeers: Bool
 
         package init(
-            term: Term, round: UInt64, commitIndex: LogIndex, confirmedRound: UInt64 = 0, echoedRound: UInt64 = 0,
+            term: Term, round: UInt64, commitIndex: LogIndex, confirmedRound: UInt64 = 0, echoedStamp: UInt64? = nil,
             time: LogTime, surveysPeers: Bool = false
         ) {
             self.term = term
             self.round = round
             self.commitIndex = commitIndex
             self.confirmedRound = confirmedRound
-            self.echoedRound = echoedRound
+            self.echoedStamp = echoedStamp
             self.time = time
             self.surveysPeers = surveysPeers
         }
@@ -142,14 +142,17 @@ package enum RaftMessage: Hashable, Sendable {
     package struct HeartbeatReply: Hashable, Sendable {
         package let term: Term
         package let round: UInt64
+        /// Numbers the replies of one process's life, from a random start; the leader echoes it.
+        package let stamp: UInt64
         /// What the replier has applied.
         package let commitIndex: LogIndex
         /// Voters heard within E, ascending; empty unless the heartbeat surveyed.
         package let heard: [ReplicaID]
 
-        package init(term: Term, round: UInt64, commitIndex: LogIndex, heard: [ReplicaID] = []) {
+        package init(term: Term, round: UInt64, stamp: UInt64, commitIndex: LogIndex, heard: [ReplicaID] = []) {
             self.term = term
             self.round = round
+            self.stamp = stamp
             self.commitIndex = commitIndex
             self.heard = heard
         }

@@ -1,0 +1,99 @@
+import Primitives
+import Raft
+
+/// The laws that no schedule may break (Raft figure 3), plus those of leases, reads, log time and freshness.
+struct ClusterChecker {
+    private(set) var violations: [String] = []
+    /// Every entry that any replica applied, in order, and when it first was.
+    private(set) var committed: [Entry] = []
+    private var committedAt: [Instant] = []
+    /// The term of whoever applied it first: the term in which it was committed, or a later one.
+    private var committedBy: [Term] = []
+    private var leaders: [Term: ReplicaID] = [:]
+    private var steps = 0
+
+    private mutating func report(_ text: String, in cluster: ConsensusCluster? = nil) {
+        if violations.count < 10 { violations.append(cluster.map { "\($0.now): \(text)" } ?? text) }
+    }
+
+    mutating func check(_ cluster: ConsensusCluster, moved place: Int) {
+        steps += 1
+        if let core = cluster.nodes[place].core {
+            if core.role == .leader { checkLeader(core, in: cluster) }
+            checkFreshness(core, at: place, in: cluster)
+        }
+        let holders = (0..<cluster.count).filter { cluster.holdsLease($0) }
+        if holders.count > 1 { report("leases held at once by \(holders)", in: cluster) }
+        if steps % 64 == 0 { checkLogMatching(cluster) }
+    }
+
+    private mutating func checkLeader(_ core: Consensus, in cluster: ConsensusCluster) {
+        if let known = leaders[core.term] {
+            if known != core.replica { report("term \(core.term) has leaders \(known) and \(core.replica)", in: cluster) }
+            return
+        }
+        leaders[core.term] = core.replica
+        for (entry, by) in zip(committed, committedBy)
+        where by < core.term && core.log.term(at: entry.index) != entry.term {
+            report("leader \(core.replica) of term \(core.term) lacks committed \(entry.index)@\(entry.term)", in: cluster)
+            return
+        }
+    }
+
+    /// State machine safety, durability of what is committed, and ascending log time.
+    mutating func noteApplied(_ entries: [Entry], by term: Term, in cluster: ConsensusCluster) {
+        for entry in entries {
+            let position = Int(entry.index.value) - 1
+            if position < committed.count {
+                if committed[position] != entry { report("index \(entry.index) was applied as two entries", in: cluster) }
+                continue
+            }
+            if position > committed.count { report("applied \(entry.index) after \(committed.count)", in: cluster) }
+            if let last = committed.last, entry.time < last.time { report("log time went back at \(entry.index)", in: cluster) }
+            let holders = cluster.nodes.filter { node in
+                node.disk.entries.count > position && node.disk.entries[position].term == entry.term
+            }
+            if holders.count < cluster.configuration.quorumSize {
+                report("\(entry.index)@\(entry.term) committed on \(holders.count) disks", in: cluster)
+            }
+            committed.append(entry)
+            committedAt.append(cluster.now)
+            committedBy.append(term)
+        }
+    }
+
+    mutating func noteRead(_ record: ConsensusCluster.ReadRecord, index: LogIndex, at core: Consensus) {
+        if index.value < UInt64(record.floor) { report("stale read: \(index) though \(record.floor) were committed") }
+        if core.appliedIndex < index { report("read of \(index) answered at \(core.appliedIndex)") }
+    }
+
+    mutating func checkCoding(_ message: RaftMessage) {
+        let decoded = try? RaftMessage.decode(RaftMessage.encode(message))
+        if decoded != message { report("\(message) does not survive its encoding") }
+    }
+
+    /// Everything committed before `confirmedAt` is within `confirmedIndex`.
+    private mutating func checkFreshness(_ core: Consensus, at place: Int, in cluster: ConsensusCluster) {
+        guard let confirmedAt = core.confirmedAt else { return }
+        let age = (cluster.localTime(place) - confirmedAt).inNanoseconds / cluster.nodes[place].ratePerMille * 1000
+        let moment = cluster.now - .nanoseconds(age + 1000)
+        let index = Int(core.confirmedIndex.value)
+        if index < committed.count, committedAt[index] < moment {
+            report("\(core.replica) takes \(index) for fresh at \(moment)", in: cluster)
+        }
+    }
+
+    /// If two logs share index and term, they are equal up to there.
+    mutating func checkLogMatching(_ cluster: ConsensusCluster) {
+        let logs = cluster.nodes.compactMap { $0.core?.log }
+        for (position, a) in logs.enumerated() {
+            for b in logs.dropFirst(position + 1) {
+                var index = min(a.lastIndex, b.lastIndex)
+                while index > .zero, a.term(at: index) != b.term(at: index) { index = index.previous }
+                if a.entries(after: .zero, through: index) != b.entries(after: .zero, through: index) {
+                    report("logs differ below a shared entry \(index)", in: cluster)
+                }
+            }
+        }
+    }
+}
