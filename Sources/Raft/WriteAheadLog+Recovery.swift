@@ -1,0 +1,143 @@
+import Primitives
+
+/// Recovery: total over whatever is on disk (the table is at `WALVerdict`). It never writes.
+///
+/// Replays the segments in order. Where a later segment's first record lies within an earlier one, the rest of the
+/// earlier one is void (an earlier recovery left it behind). The first record that cannot be read ends the log; what
+/// survives beyond it decides between torn, doubtful and faulty.
+extension WriteAheadLog {
+    package static func recover(
+        from disk: some DiskReader, cluster: [UInt8], replica: ReplicaID, geometry: WALGeometry = .standard
+    ) throws(WALError) -> WALRecovery {
+        let owner = WALOwner(cluster: cluster, replica: replica)
+        let names = try fileNames(of: disk)
+        let slots = try readSlots(disk, names: names, owner: owner)
+        var segments = try readSegments(disk, names: names, owner: owner)
+        var notes: [String] = []
+        for (slot, file) in zip(slots, HardStateSlots.files) {
+            if case .bad(let why) = slot { notes.append("\(file): \(why); the other slot decides") }
+        }
+        // A file whose creation the power cut off: never used, since its header is synced before any record.
+        var leftover: [DiskOperation] = []
+        if let last = segments.last, last.header == nil, last.isUnborn {
+            leftover = [.remove(file: last.name), .syncDirectory]
+            notes.append("\(last.name): its creation was cut off; it was never used")
+            segments.removeLast()
+        }
+        guard let state = HardStateSlots.recover(slots, owner: owner) else {
+            let isEmpty = segments.isEmpty && !HardStateSlots.files.contains(where: names.contains)
+            return retired(owner, isEmpty ? .empty : .hardStateLost, HardStateSlots(), geometry, notes)
+        }
+        guard !segments.isEmpty else { return retired(owner, .logLost, state.slots, geometry, notes) }
+
+        let scan = WALScan(of: segments, owner: owner, hardStateTerm: state.slots.state.term)
+        let reached = scan.replay.terms.last.term
+        guard reached <= state.slots.state.term else {
+            let reason = WALVerdict.NewReplicaReason.hardStateStale(
+                hardState: state.slots.state.term, log: reached)
+            return retired(owner, reason, state.slots, geometry, notes)
+        }
+        return resume(
+            scan, slots: state.slots, owner: owner, geometry: geometry, lastSegment: segments[segments.count - 1],
+            repairs: state.repairs + leftover, notes: notes)
+    }
+
+    /// The log that goes on: in the last file if its end is clean, else in a new file that voids what is damaged.
+    private static func resume(
+        _ scan: WALScan, slots: HardStateSlots, owner: WALOwner, geometry: WALGeometry, lastSegment: WALSegmentFile,
+        repairs: [DiskOperation], notes: [String]
+    ) -> WALRecovery {
+        var log = WriteAheadLog(
+            owner: owner, geometry: geometry, slots: slots, terms: scan.replay.terms,
+            nextNumber: scan.replay.nextNumber, segment: lastSegment.number, doubt: scan.doubt)
+        var repairs = repairs
+        if let end = scan.cleanEnd, let header = lastSegment.header {
+            log.active = ActiveSegment(header: header, end: end, zeroedThrough: max(end, lastSegment.bytes.count))
+            repairs += scan.identityRepairs + [.sync(file: lastSegment.name), .syncDirectory]
+        } else {
+            // What stays valid in the old file must be durable before a new file says that it is. The doubt goes into
+            // the new file's header, whose appearance voids the evidence for it: there is no moment between.
+            repairs += scan.identityRepairs + [.sync(file: lastSegment.name)]
+            repairs += log.planSegment(after: lastSegment.number)
+        }
+        return WALRecovery(
+            log: log, hardState: slots.state, entries: scan.replay.entries, verdict: scan.verdict, repairs: repairs,
+            notes: notes + scan.notes)
+    }
+
+    private static func retired(
+        _ owner: WALOwner, _ reason: WALVerdict.NewReplicaReason, _ slots: HardStateSlots, _ geometry: WALGeometry,
+        _ notes: [String]
+    ) -> WALRecovery {
+        var log = WriteAheadLog(
+            owner: owner, geometry: geometry, slots: slots, terms: WALTermRuns(), nextNumber: 1, segment: 1, doubt: nil)
+        log.isRetired = true
+        return WALRecovery(
+            log: log, hardState: slots.state, entries: [], verdict: .newReplica(reason), repairs: [], notes: notes)
+    }
+
+    // MARK: Reading
+
+    private static func fileNames(of disk: some DiskReader) throws(WALError) -> [String] {
+        do { return try disk.fileNames().sorted() } catch {
+            throw .unreadable(file: "the data directory", cause: "\(error)")
+        }
+    }
+
+    private static func read(_ name: String, from disk: some DiskReader) throws(WALError) -> [UInt8] {
+        do { return try disk.read(name) } catch { throw .unreadable(file: name, cause: "\(error)") }
+    }
+
+    /// Both slots. One that cannot be read is bad like one that is damaged; if neither can, a person must look, since a
+    /// wrong permission would otherwise cost the replica its identity.
+    private static func readSlots(
+        _ disk: some DiskReader, names: [String], owner: WALOwner
+    ) throws(WALError) -> [HardStateSlots.Slot] {
+        var slots: [HardStateSlots.Slot] = []
+        var failure: WALError?
+        for name in HardStateSlots.files {
+            guard names.contains(name) else {
+                slots.append(.bad("is missing"))
+                continue
+            }
+            let bytes: [UInt8]
+            do { bytes = try read(name, from: disk) } catch {
+                failure = error
+                slots.append(.bad("cannot be read"))
+                continue
+            }
+            slots.append(try HardStateSlots.decode(bytes, name: name, owner: owner))
+        }
+        if let failure, slots.allSatisfy({ if case .bad = $0 { true } else { false } }) { throw failure }
+        return slots
+    }
+
+    private static func readSegments(
+        _ disk: some DiskReader, names: [String], owner: WALOwner
+    ) throws(WALError) -> [WALSegmentFile] {
+        var segments: [WALSegmentFile] = []
+        for name in names {
+            guard let number = WALSegmentHeader.segment(ofFile: name) else { continue }
+            let bytes = try read(name, from: disk)
+            let header = try WALSegmentHeader.decode(bytes, name: name, owner: owner)
+            segments.append(WALSegmentFile(number: number, bytes: bytes, header: header))
+        }
+        return segments.sorted { $0.number < $1.number }
+    }
+}
+
+/// A segment as read.
+struct WALSegmentFile: Sendable {
+    let number: UInt64
+    let bytes: [UInt8]
+    let header: WALSegmentHeader?
+
+    var name: String { WALSegmentHeader.fileName(number) }
+
+    /// As a creation that was cut off leaves it: zeros of any length, or all its zeros and a part of the header.
+    var isUnborn: Bool {
+        let block = WALSegmentHeader.blockBytes
+        return bytes.dropFirst(block).allSatisfy { $0 == 0 }
+            && (bytes.count > block || bytes.allSatisfy { $0 == 0 })
+    }
+}
