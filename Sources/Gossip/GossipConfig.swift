@@ -9,7 +9,7 @@ package struct GossipConfig: Sendable {
     package var smallMeshMembersMax = 8
     /// In a small mesh: how long a peer may be silent before it is probed; any authentic payload from it counts as a sign
     /// of life, so that one exchange serves both ends. For up to five members; grows with the member count above.
-    package var smallMeshProbeInterval: Duration = .milliseconds(650)
+    package var smallMeshProbeInterval: Duration = .milliseconds(735)
     /// The least time to wait for an ack, however near the member. Below a busy machine's scheduling delays (40-60 ms)
     /// healthy members would be doubted.
     package var probeTimeoutFloor: Duration = .milliseconds(80)
@@ -55,7 +55,7 @@ package struct GossipConfig: Sendable {
     /// The largest payload: a 1200-byte datagram less the sealing.
     package var payloadBytesMax = 1100
     /// The largest ping or ack, so that sealed ones stay within 256 bytes and refute even where large frames are lost.
-    package var probePayloadBytesMax = 180
+    package var probePayloadBytesMax = 170
     /// Members known, dead ones included. Beyond, unknown ones replace the longest dead, or are refused.
     package var membersMax = 1024
     /// Pings under way for others.
@@ -67,7 +67,7 @@ package struct GossipConfig: Sendable {
         precondition(probeTimeoutFloor > .zero && probeTimeoutFloor <= probeTimeoutMax, "probe timeouts out of order")
         precondition(payloadBytesMax >= Section.bytesMax + 64, "payload limit \(payloadBytesMax) cannot hold a section")
         precondition(payloadBytesMax <= 65_000, "payload limit \(payloadBytesMax) exceeds a datagram")
-        precondition(probePayloadBytesMax >= 180, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
+        precondition(probePayloadBytesMax >= 162, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
         precondition(smallMeshSuspicionMin <= smallMeshSuspicionMax, "suspicion timeouts out of order")
         precondition(membersMax >= 2 && gossipFanout > 0 && relaysMax > 0, "a limit is zero")
     }

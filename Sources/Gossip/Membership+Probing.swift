@@ -11,11 +11,10 @@ extension Membership {
             if !probe.isIndirect, askOthers(about: index, now: now, into: &effects) { continue }
             failProbe(of: index, now: now, into: &effects)
         }
-        if isSmall {
-            for index in table.indices where isDueInSmallMesh(index, now: now) {
-                startProbe(of: index, now: now, into: &effects)
-            }
-        } else if nextRoundAt <= now {
+        for index in table.indices where isDue(index, now: now) {
+            startProbe(of: index, now: now, into: &effects)
+        }
+        if !isSmall, nextRoundAt <= now {
             nextRoundAt = now + config.probeInterval * health.multiplier
             if let index = nextInOrder() { startProbe(of: index, now: now, into: &effects) }
         }
@@ -29,7 +28,7 @@ extension Membership {
         for index in table.indices where index != me && table.rows[index].member.state.isLive {
             if let probe = table.rows[index].probe {
                 deadline = min(deadline, probe.deadline)
-            } else if isSmall {
+            } else if isSmall || table.rows[index].member.state == .suspect {
                 deadline = min(deadline, table.rows[index].nextProbeAt)
             }
             if let suspicion = table.rows[index].suspicion { deadline = min(deadline, suspicion.deadline) }
@@ -47,8 +46,11 @@ extension Membership {
         random.duration(in: interval * 3 / 4...interval * 5 / 4) * health.multiplier
     }
 
-    private func isDueInSmallMesh(_ index: Int, now: Instant) -> Bool {
-        table.rows[index].probe == nil && table.rows[index].nextProbeAt <= now && table.rows[index].member.state.isLive && index != me
+    /// Everyone in a small mesh has its own time; in a large one only suspects do, whose last chance it is.
+    private func isDue(_ index: Int, now: Instant) -> Bool {
+        let row = table.rows[index]
+        guard row.probe == nil, row.nextProbeAt <= now, row.member.id != id else { return false }
+        return isSmall ? row.member.state.isLive : row.member.state == .suspect
     }
 
     /// Round-robin over a shuffled order bounds the time until each member is probed (SWIM §4.3).
@@ -110,10 +112,16 @@ extension Membership {
         // Proxies that did not even say no: more likely it is us that hears badly.
         if !probe.owing.isEmpty { health.worsen() }
         table.rows[index].endProbe()
-        // A lone suspect is asked again soon, then less and less often.
-        let age = table.rows[index].suspicion.map { now - $0.startedAt } ?? .zero
-        table.rows[index].nextProbeAt = now + min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
+        table.rows[index].nextProbeAt = now + waitBeforeAnotherProbe(of: index, now: now)
         if table.rows[index].member.state.isLive { accuse(index, now: now, into: &effects) }
+    }
+
+    /// A suspect is asked again: in a small mesh soon, then less and less often; in a large one so that all of us
+    /// together ask about ten times a second.
+    private mutating func waitBeforeAnotherProbe(of index: Int, now: Instant) -> Duration {
+        guard isSmall else { return max(config.probeInterval, accepted(smallMeshProbeInterval) / 2) }
+        let age = table.rows[index].suspicion.map { now - $0.startedAt } ?? .zero
+        return min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
     }
 
     // MARK: - Answers

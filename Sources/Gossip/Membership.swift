@@ -118,6 +118,12 @@ package struct Membership: Sendable {
         settle(now: now, into: &effects)
     }
 
+    /// An authentic frame of another protocol came from this member: as good a sign of life as any of ours.
+    package mutating func noteHeard(_ peer: NodeID, now: Instant) {
+        guard !hasLeft, peer != id else { return }
+        hear(peer, now: now)
+    }
+
     /// Time passed. Call no later than `nextDeadline`; earlier calls do no harm.
     package mutating func tick(now: Instant, into effects: inout [GossipEffect]) {
         guard !hasLeft else { return }

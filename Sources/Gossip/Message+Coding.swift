@@ -37,7 +37,7 @@ private enum RumorFlag {
 }
 
 extension Message {
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         switch self {
         case .ping(let sequence, let news):
@@ -61,7 +61,7 @@ extension Message {
     }
 
     /// Reads a whole payload or nothing.
-    static func decode(_ payload: [UInt8]) throws(DecodeError) -> Message {
+    package static func decode(_ payload: [UInt8]) throws(DecodeError) -> Message {
         var reader = ByteReader(payload)
         guard let kind = MessageKind(rawValue: try reader.readUInt8()) else { throw .invalid("message kind") }
         switch kind {

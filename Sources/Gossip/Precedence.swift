@@ -4,10 +4,10 @@
 /// - `dead` never overrides `alive` directly; it makes the member suspect, so that the member is told and can refute.
 ///   A healed partition would otherwise bury members that their own side talks to (memberlist merges the same way).
 /// - `left` outranks `dead` at one incarnation: a goodbye says more than silence.
-enum Precedence {
+package enum Precedence {
     /// The state to hold after hearing `claim` at an incarnation older than, equal to or newer than ours. Returns nil
     /// if what we hold stands. The incarnation to hold is the newer one.
-    static func resolve(held: MemberState, claim: MemberState, age: Age) -> MemberState? {
+    package static func resolve(held: MemberState, claim: MemberState, age: Age) -> MemberState? {
         switch age {
         case .older: return nil
         case .equal: return claim > held ? soften(claim, over: held) : nil
@@ -15,12 +15,12 @@ enum Precedence {
         }
     }
 
-    enum Age: Sendable, CaseIterable {
+    package enum Age: Sendable, CaseIterable {
         case older
         case equal
         case newer
 
-        init(of claim: Incarnation, comparedTo held: Incarnation) {
+        package init(of claim: Incarnation, comparedTo held: Incarnation) {
             self = claim < held ? .older : claim == held ? .equal : .newer
         }
     }

@@ -23,7 +23,7 @@ package struct Section: Hashable, Sendable {
     /// Sections of one member; a ninth is refused.
     package static let countMax = 8
     /// Larger versions are refused by the decoder, so that the owner can always count past what others hold.
-    static let versionMax: UInt64 = 1 << 62
+    package static let versionMax: UInt64 = 1 << 62
 
     package init(bootEpoch: UInt64, version: UInt64, bytes: [UInt8], receivedAt: Instant) {
         precondition(bytes.count <= Self.bytesMax, "section of \(bytes.count) bytes exceeds \(Self.bytesMax)")
@@ -37,13 +37,13 @@ package struct Section: Hashable, Sendable {
 }
 
 /// Orders two contents of one section.
-struct SectionStamp: Hashable, Comparable, Sendable {
-    let bootEpoch: UInt64
-    let version: UInt64
+package struct SectionStamp: Hashable, Comparable, Sendable {
+    package let bootEpoch: UInt64
+    package let version: UInt64
 
     static let none = SectionStamp(bootEpoch: 0, version: 0)
 
-    static func < (a: SectionStamp, b: SectionStamp) -> Bool {
+    package static func < (a: SectionStamp, b: SectionStamp) -> Bool {
         (a.bootEpoch, a.version) < (b.bootEpoch, b.version)
     }
 }

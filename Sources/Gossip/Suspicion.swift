@@ -7,7 +7,7 @@ import Primitives
 ///
 /// with c confirmations out of the k that can be expected. Only distinct accusers count, only by their own word, and
 /// only while they are not suspect themselves; repeating someone else's accusation confirms nothing.
-struct Suspicion: Sendable {
+package struct Suspicion: Sendable {
     /// When this node took up the suspicion; restarted when the suspect is heard or we ourselves were paused.
     var startedAt: Instant
     /// Who accused in person, us included; ascending, at most `accusersMax`.
@@ -36,7 +36,7 @@ struct Suspicion: Sendable {
     /// - Parameters:
     ///   - confirmations: accusers that count, beyond the first.
     ///   - expected: how many could confirm; with none, nothing shortens the countdown.
-    static func timeout(min: Duration, max: Duration, confirmations: Int, expected: Int) -> Duration {
+    package static func timeout(min: Duration, max: Duration, confirmations: Int, expected: Int) -> Duration {
         let expected = Swift.min(expected, confirmationsMax)
         guard expected > 0 else { return max }
         let permille = Self.logarithmPermille[expected - 1][Swift.min(confirmations, expected)]

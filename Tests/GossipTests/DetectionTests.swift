@@ -1,0 +1,62 @@
+import Gossip
+import Primitives
+import Testing
+
+/// Sorted spans at a percentile, nearest rank.
+func percentile(_ spans: [Duration], _ percent: Int) -> Duration {
+    let sorted = spans.sorted()
+    return sorted[min(sorted.count - 1, (sorted.count * percent + 99) / 100 - 1)]
+}
+
+@Suite("Failure detection")
+struct DetectionTests {
+    @Test("five members find each other within a second")
+    func formation() {
+        for seed in 0..<50 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            let span = mesh.run(atMost: .seconds(1)) { $0.everyoneAlive }
+            #expect(span != nil, "seed \(seed)")
+        }
+    }
+
+    @Test("every survivor of five knows of a crash: p50 within 0.5 s, p99 within 1 s")
+    func crashOfOneInFive() {
+        var spans: [Duration] = []
+        for seed in 0..<200 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.run(.seconds(10) + .milliseconds(17 * seed))
+            mesh.forgetEvents()
+            let victim = seed % 5
+            let survivors = (0..<5).filter { $0 != victim }
+            let crashedAt = mesh.now
+            mesh.crash(victim)
+            mesh.run(.seconds(5))
+            for survivor in survivors {
+                guard let event = mesh.changes(of: victim, to: .dead, at: [survivor]).first else {
+                    Issue.record("seed \(seed): n\(survivor + 1) never learnt of the crash")
+                    continue
+                }
+                spans.append(event.at - crashedAt)
+            }
+            for other in survivors {
+                #expect(mesh.changes(of: other, to: .dead, at: survivors).isEmpty, "seed \(seed): n\(other + 1) buried")
+            }
+        }
+        print("crash known, n=5: p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))")
+        #expect(percentile(spans, 50) <= .milliseconds(500))
+        #expect(percentile(spans, 99) <= .seconds(1))
+    }
+
+    @Test("an idle node of five, and of fifty, sends about 400 bytes a second", arguments: [1, 2, 5, 8, 50])
+    func idleTraffic(count: Int) {
+        var mesh = TestMesh(count: count, seed: 7)
+        mesh.checksInvariants = count < 50
+        mesh.run(.seconds(30))
+        #expect(mesh.everyoneAlive)
+        mesh.resetTraffic()
+        mesh.run(.seconds(60))
+        let rate = mesh.bytesPerSecond(over: .seconds(60))
+        print("idle, n=\(count): \(Int(rate)) B/s a node, \(TestMesh.sealingBytes) B sealing a payload included")
+        #expect(rate <= 450)
+    }
+}

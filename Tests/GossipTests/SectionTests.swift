@@ -1,0 +1,143 @@
+import Gossip
+import Primitives
+import Testing
+
+@Suite("Sections")
+struct SectionTests {
+    static let health = SectionID(value: 2)
+
+    @Test("a published section reaches all of five within 2 s and all of fifty within 3 s", arguments: [5, 50])
+    func spread(count: Int) {
+        var spans: [Duration] = []
+        for seed in 0..<(count == 5 ? 60 : 6) {
+            var mesh = TestMesh(count: count, seed: UInt64(seed))
+            mesh.checksInvariants = count == 5
+            mesh.lossPercent = seed % 2 == 0 ? 0 : 5
+            mesh.run(.seconds(10))
+            let owner = seed % count
+            let start = mesh.now
+            publish(Array("seed \(seed)".utf8), at: owner, of: &mesh)
+            mesh.run(.seconds(20))
+            for observer in 0..<count where observer != owner {
+                let event = mesh.events.first {
+                    $0.observer == observer && $0.at >= start
+                        && $0.effect == .sectionChanged(Self.health, of: TestMesh.id(owner))
+                }
+                guard let event else {
+                    Issue.record("seed \(seed): n\(observer + 1) never received the section")
+                    continue
+                }
+                spans.append(event.at - start)
+            }
+        }
+        print("section known, n=\(count): p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))")
+        #expect(percentile(spans, 99) <= .seconds(count == 5 ? 2 : 3))
+    }
+
+    @Test("publishing 200 bytes every second costs little more than sending them once to everyone", arguments: [5, 50])
+    func traffic(count: Int) {
+        var mesh = TestMesh(count: count, seed: 3)
+        mesh.checksInvariants = false
+        mesh.run(.seconds(10))
+        mesh.resetTraffic()
+        for round in 0..<20 {
+            for number in 0..<count { publish(Array(repeating: UInt8(round), count: 200), at: number, of: &mesh) }
+            mesh.run(.seconds(1))
+        }
+        let rate = mesh.bytesPerSecond(over: .seconds(20))
+        let floor = Double((count - 1) * (200 + TestMesh.sealingBytes + 24))
+        print("sections of 200 B a second, n=\(count): \(Int(rate)) B/s a node; sent once to everyone: \(Int(floor)) B/s")
+        #expect(rate <= floor * 1.5 + 450)
+    }
+
+    @Test("the newest version wins and an older one never replaces it, under loss and reordering")
+    func newestWins() {
+        for seed in 0..<30 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.lossPercent = 20
+            mesh.delay = .milliseconds(1)...Duration.milliseconds(400)
+            mesh.run(.seconds(5))
+            var newest: [UInt64] = Array(repeating: 0, count: 5)
+            for round in 0..<60 {
+                publish([UInt8(round)], at: 0, of: &mesh)
+                mesh.run(.milliseconds(100))
+                for observer in 1..<5 {
+                    guard let section = mesh.core(observer).section(Self.health, of: TestMesh.id(0)) else { continue }
+                    #expect(section.version >= newest[observer], "seed \(seed)")
+                    #expect(section.bytes == [UInt8(section.version - 1)])
+                    newest[observer] = section.version
+                }
+            }
+            let all = mesh.run(atMost: .seconds(20)) { mesh in
+                (1..<5).allSatisfy { mesh.core($0).section(Self.health, of: TestMesh.id(0))?.version == 60 }
+            }
+            #expect(all != nil, "seed \(seed)")
+        }
+    }
+
+    @Test("a new boot epoch starts versions anew and still wins")
+    func restartedOwner() {
+        var mesh = TestMesh(count: 5, seed: 2)
+        mesh.run(.seconds(3))
+        for round in 0..<5 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.seconds(1))
+        }
+        mesh.crash(0)
+        mesh.run(.seconds(3))
+        mesh.restart(0)
+        publish([77], at: 0, of: &mesh)
+        #expect(mesh.run(atMost: .seconds(2)) { Self.everyoneHolds([77], of: 0, $0) } != nil)
+    }
+
+    @Test("an owner restored to an older disk publishes past what others hold")
+    func rolledBackOwner() {
+        var mesh = TestMesh(count: 5, seed: 2)
+        mesh.restart(0, epoch: 50)
+        for round in 0..<5 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.seconds(1))
+        }
+        mesh.crash(0)
+        mesh.run(.seconds(3))
+        mesh.restart(0, epoch: 2)
+        publish([88], at: 0, of: &mesh)
+        #expect(mesh.run(atMost: .seconds(4)) { Self.everyoneHolds([88], of: 0, $0) } != nil)
+    }
+
+    @Test("a member that joins late receives every section, large ones in several payloads")
+    func lateJoiner() {
+        var mesh = TestMesh(count: 20, seed: 2)
+        mesh.crash(19)
+        for number in 0..<19 { publish(Array(repeating: UInt8(number), count: 1000), at: number, of: &mesh) }
+        mesh.run(.seconds(20))
+        mesh.restart(19)
+        let span = mesh.run(atMost: .seconds(10)) { mesh in
+            (0..<19).allSatisfy { mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == 1000 }
+        }
+        #expect(span != nil)
+    }
+
+    @Test("sections published on both sides of a partition are everywhere within 5 s after it")
+    func partition() {
+        var mesh = TestMesh(count: 5, seed: 3)
+        mesh.run(.seconds(5))
+        mesh.partition([0, 1], from: [2, 3, 4])
+        mesh.run(.seconds(20))
+        for number in 0..<5 { publish([UInt8(100 + number)], at: number, of: &mesh) }
+        mesh.run(.seconds(20))
+        mesh.heal()
+        let span = mesh.run(atMost: .seconds(5)) { mesh in
+            (0..<5).allSatisfy { Self.everyoneHolds([UInt8(100 + $0)], of: $0, mesh) }
+        }
+        #expect(span != nil)
+    }
+
+    private func publish(_ bytes: [UInt8], at number: Int, of mesh: inout TestMesh) {
+        mesh.input(number) { core, now, _ in core.publish(Self.health, bytes: bytes, now: now) }
+    }
+
+    private static func everyoneHolds(_ bytes: [UInt8], of owner: Int, _ mesh: TestMesh) -> Bool {
+        mesh.nodes.indices.allSatisfy { mesh.core($0).section(health, of: TestMesh.id(owner))?.bytes == bytes }
+    }
+}
