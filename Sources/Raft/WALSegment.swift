@@ -63,7 +63,7 @@ struct WALOwner: Hashable, Sendable {
 ///     | header | same    | identity 0 ... r - 1   | records ...                    zeros      |
 ///     +--------+---------+------------------------+-------------------------------------------+
 ///
-///     header (120 bytes)
+///     header (112 bytes)
 ///     | magic "MNWALSEG" | version 4 | 0 4 | cluster 16 | replica 8 | segment 8 | first record 8 | base index 8 |
 ///     | base term 8 | records r 4 | doubt kind 4 | doubt first 8 | doubt index 8 | doubt term 8 | crc 4 | 0 4 |
 ///
@@ -75,7 +75,7 @@ struct WALOwner: Hashable, Sendable {
 /// hold voids the rest of them: that is how recovery leaves a damaged tail behind without overwriting it.
 struct WALSegmentHeader: Hashable, Sendable {
     static let magic: UInt64 = 0x4745_534C_4157_4E4D
-    static let bytes = 120
+    static let bytes = 112
     static let blockBytes = 4096
     static let copyOffset = 2048
     static let identityBytes = 32
@@ -126,6 +126,7 @@ struct WALSegmentHeader: Hashable, Sendable {
         writer.write(doubt?.last.term.value ?? 0)
         writer.write(WALChecksum.crc32c(writer.bytes))
         writer.write(UInt32(0))
+        precondition(writer.count == Self.bytes, "a header has \(Self.bytes) bytes, not \(writer.count)")
         var block = [UInt8](repeating: 0, count: Self.blockBytes)
         block.replaceSubrange(0..<Self.bytes, with: writer.bytes)
         block.replaceSubrange(Self.copyOffset..<Self.copyOffset + Self.bytes, with: writer.bytes)
