@@ -1,4 +1,5 @@
 import Authority
+import HTTPTypes
 
 /// What a request may ask for; `Responder` and the gateway's handler each serve their part.
 package enum Operation: Hashable, Sendable {

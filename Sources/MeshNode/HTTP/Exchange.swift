@@ -1,0 +1,83 @@
+import Authority
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// One request on its way through a route: who asks, for what, and how to read the body.
+struct Exchange: Sendable {
+    let request: Request
+    let path: RequestPath
+    /// The value of the path pattern's parameter; empty where it has none.
+    let parameter: String
+    private let admitted: Caller?
+    /// The client's address, for limits on sign-in.
+    let source: String
+
+    init(request: Request, path: RequestPath, parameter: String, caller: Caller?, source: String) {
+        self.request = request
+        self.path = path
+        self.parameter = parameter
+        admitted = caller
+        self.source = source
+    }
+
+    /// Who asks. Only rows of the table that need credentials lead to routes that call this.
+    func caller() throws(Problem) -> Caller {
+        guard let admitted else { throw .auth(.missing) }
+        return admitted
+    }
+
+    /// The whole body. Throws 413 when it is longer than `limit` bytes, at the latest when the limit is passed.
+    func body(limit: Int) async throws -> ByteBuffer {
+        if let declared = request.headers[.contentLength].flatMap({ Int($0) }), declared > limit {
+            throw Problem.tooLarge(limit: limit)
+        }
+        do { return try await request.body.collect(upTo: limit) } catch is NIOTooManyBytesError {
+            throw Problem.tooLarge(limit: limit)
+        }
+    }
+
+    /// The body as JSON of this shape. Throws 400 that names what is wrong.
+    func json<Value: Decodable>(_ type: Value.Type, limit: Int = 16 << 10) async throws -> Value {
+        let buffer = try await body(limit: limit)
+        do { return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView)) } catch let error as DecodingError {
+            throw Problem.invalid(Self.explain(error))
+        }
+    }
+
+    private static func explain(_ error: DecodingError) -> String {
+        func field(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+            (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "The field `\(field(context, key))` is missing."
+        case .typeMismatch(_, let context) where !context.codingPath.isEmpty:
+            return "The field `\(field(context))` has the wrong type."
+        case .valueNotFound(_, let context): return "The field `\(field(context))` must not be null."
+        case .typeMismatch: return "The body must be a JSON object."
+        case .dataCorrupted: return "The body is not valid JSON."
+        @unknown default: return "The body is not what this path takes."
+        }
+    }
+}
+
+extension Response {
+    static func json(_ status: HTTPResponse.Status = .ok, _ build: (inout JSONText) -> Void) -> Response {
+        var text = JSONText()
+        text.open("{")
+        build(&text)
+        text.close("}")
+        return Response(
+            status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: text.buffer))
+    }
+
+    static let noContent = Response(status: .noContent)
+
+    static func text(_ text: String, type: String = "text/plain; charset=utf-8") -> Response {
+        Response(
+            status: .ok, headers: [.contentType: type, .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+}

@@ -1,0 +1,145 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What Hummingbird tells a responder about a connection: where the request came from, and the channel itself.
+struct ConnectionContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    var source: String { channel.remoteAddress?.ipAddress ?? "local" }
+}
+
+/// Serves every row of the route table that is not the gateway's. The order is the contract: host, path, row,
+/// credentials, limit, and only then the route.
+struct Responder: HTTPResponder {
+    let surface: HTTPSurface
+
+    func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+        var response: Response
+        do {
+            response = try await serve(request, context)
+        } catch let problem as Problem {
+            response = problem.response
+            if problem.status == .contentTooLarge { Self.closeSoon(context.channel) }
+        } catch let error as CancellationError {
+            throw error  // the client is gone; there is nobody to answer
+        } catch let error as ChannelError {
+            throw error  // the same, found while reading
+        } catch {
+            context.logger.error("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+            response = Problem(
+                "internal", .internalServerError, "Internal error",
+                detail: "This node failed to serve the request; its log says why. Try another node."
+            ).response
+        }
+        Self.addSecurityFields(to: &response.headers)
+        surface.responseCounts.add(response.status.code)
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private func serve(_ request: Request, _ context: ConnectionContext) async throws -> Response {
+        guard surface.hosts.accepts(request.head.authority) else {
+            throw Problem(
+                "unknown-host", .misdirectedRequest, "Unknown host",
+                detail: "This node does not answer to that name. Use its address, or add the name to `allowed_hosts`.")
+        }
+        let path: RequestPath
+        do { path = try RequestPath(request.head.path ?? "") } catch { throw Problem.invalid(error.explanation + ".") }
+
+        let entry: RouteEntry
+        let parameter: String
+        switch surface.table.match(request.method, path) {
+        case .found(let found, let value): (entry, parameter) = (found, value)
+        case .wrongMethod(let allowed): throw Problem.wrongMethod(allowed: allowed)
+        case .unknown: throw Problem.notFound("There is nothing at \(path).")
+        }
+        let caller = try await surface.admit(entry.access, request.headers)
+        let exchange = Exchange(
+            request: request, path: path, parameter: parameter, caller: caller, source: context.source)
+        var response = try await surface.serve(entry.operation, exchange)
+        if case .cookie = caller?.proof, response.headers[.setCookie] == nil {
+            response.headers[.setCookie] = await surface.browserRefresher.renewedCookie(request.headers, core: surface.core)
+        }
+        if caller?.isCutOff == true { response.headers[.meshFreshness] = "cut-off" }
+        return response
+    }
+
+    /// A client that sends too much is given a moment to read the answer, and then no more of our time.
+    private static func closeSoon(_ channel: any Channel) {
+        channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+    }
+
+    private static let contentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+    private static func addSecurityFields(to headers: inout HTTPFields) {
+        headers[.contentSecurityPolicy] = contentSecurityPolicy
+        headers[.xContentTypeOptions] = "nosniff"
+        headers[.referrerPolicy] = "no-referrer"
+        headers[.crossOriginResourcePolicy] = "same-origin"
+        headers[.crossOriginOpenerPolicy] = "same-origin"
+    }
+}
+
+extension HTTPSurface {
+    /// One line for each operation of the table.
+    func serve(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
+        switch operation {
+        case .home: interface.home(exchange)
+        case .interfaceFile: try interface.file(exchange)
+        case .health: operations.health()
+        case .live: operations.live()
+        case .ready: operations.ready()
+        case .metrics: operations.metrics()
+        case .keySet: operations.keySet()
+        case .login: try await auth.login(exchange)
+        case .refresh: try await auth.refresh(exchange)
+        case .logout: try await auth.logout(exchange)
+        case .browserToken: try await auth.browserToken(exchange)
+        case .me: try auth.me(exchange)
+        case .sessions: try sessions.list(exchange)
+        case .endSession: try await sessions.end(exchange)
+        case .status: cluster.status()
+        case .events: try cluster.events(exchange)
+        case .explainRoute: try await cluster.explain(exchange)
+        case .listValues: try await values.list(exchange)
+        case .readValue: try await values.read(exchange)
+        case .writeValue: try await values.write(exchange)
+        case .deleteValue: try await values.delete(exchange)
+        case .listUsers: try users.list(exchange)
+        case .createUser: try await users.create(exchange)
+        case .removeUser: try await users.remove(exchange)
+        case .listKeys: try keys.list(exchange)
+        case .createKey: try await keys.create(exchange)
+        case .removeKey: try await keys.remove(exchange)
+        case .ollamaVersion, .ollamaTags, .ollamaChat, .ollamaGenerate, .openAIModels, .openAIModel, .openAIChat:
+            throw Problem.notFound("This node has no gateway.")
+        }
+    }
+
+    private var interface: InterfaceRoutes { InterfaceRoutes(files: files) }
+    private var operations: OperationsRoutes { OperationsRoutes(surface: self) }
+    private var auth: AuthRoutes { AuthRoutes(surface: self) }
+    private var sessions: SessionRoutes { SessionRoutes(surface: self) }
+    private var cluster: ClusterRoutes { ClusterRoutes(surface: self) }
+    private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
+    private var users: UserRoutes { UserRoutes(surface: self) }
+    private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
+}
+
+extension HTTPField.Name {
+    // Every one of these is a token (RFC 9110 §5.6.2), so none is nil.
+    static let meshClient = HTTPField.Name("X-Mesh-Client")!
+    static let meshSessionSecret = HTTPField.Name("X-Mesh-Session-Secret")!
+    static let meshFreshness = HTTPField.Name("X-Mesh-Freshness")!
+    static let referrerPolicy = HTTPField.Name("Referrer-Policy")!
+    static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!
+}
