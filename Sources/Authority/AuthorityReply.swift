@@ -23,6 +23,14 @@ package struct SessionTerms: Hashable, Sendable {
     package let createdAt: UnixTime
     /// When the session ends unless it is refreshed before.
     package let expiresAt: UnixTime
+
+    package init(id: SessionID, user: UserName, grantedAt: LogIndex, createdAt: UnixTime, expiresAt: UnixTime) {
+        self.id = id
+        self.user = user
+        self.grantedAt = grantedAt
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+    }
 }
 
 /// Why a command had no effect. All of them leave the state as it was, but for `refreshReused`.

@@ -10,7 +10,7 @@ extension AuthorityState {
     var violation: String? {
         clock.violation()
             ?? users.violation(limits: limits, appliedIndex: appliedIndex)
-            ?? sessions.violation(users: users, limits: limits, appliedIndex: appliedIndex)
+            ?? sessions.violation(users: users, limits: limits, appliedIndex: appliedIndex, now: clock.now)
             ?? apiKeys.violation(users: users, limits: limits, appliedIndex: appliedIndex)
             ?? signingKeys.violation(limits: limits, appliedIndex: appliedIndex)
             ?? values.violation(limits: limits, appliedIndex: appliedIndex)

@@ -80,12 +80,15 @@ package struct ClientTable: Equatable, Sendable {
     func violation(limits: AuthorityLimits, appliedIndex: LogIndex) -> String? {
         guard clients.count <= limits.clients else { return "\(clients.count) clients exceed \(limits.clients)" }
         guard forgottenThrough <= appliedIndex else { return "forgotten through \(forgottenThrough), after the log" }
+        let lastHeard = clients.values.map(\.lastHeardAt).sorted()
+        guard zip(lastHeard, lastHeard.dropFirst()).allSatisfy({ $0 < $1 }) else { return "two clients of one entry" }
         for (id, client) in clients {
             let sequences = client.replies.map(\.sequence)
             guard sequences.count <= limits.repliesPerClient, client.lastHeardAt <= appliedIndex else {
                 return "client \(id) has \(sequences.count) replies, last heard at \(client.lastHeardAt)"
             }
-            guard zip(sequences, sequences.dropFirst()).allSatisfy({ $0 < $1 }), client.floor <= sequences.first ?? .max
+            guard zip(sequences, sequences.dropFirst()).allSatisfy({ $0 < $1 }),
+                client.floor <= sequences.first ?? .max, sequences.last ?? 0 < .max
             else { return "client \(id) remembers out of order, or below its floor \(client.floor)" }
         }
         return nil

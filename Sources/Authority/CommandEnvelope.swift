@@ -85,4 +85,11 @@ package struct AppliedCommand: Hashable, Sendable {
     package let reply: AuthorityReply
     /// The command had been applied before; the reply is the remembered one.
     package let isRepeat: Bool
+
+    package init(client: UInt64, sequence: UInt64, reply: AuthorityReply, isRepeat: Bool) {
+        self.client = client
+        self.sequence = sequence
+        self.reply = reply
+        self.isRepeat = isRepeat
+    }
 }

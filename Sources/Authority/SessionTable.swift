@@ -92,8 +92,22 @@ package struct SessionTable: Equatable, Sendable {
     }
 
     /// What is wrong with the table, or nil.
-    func violation(users: UserTable, limits: AuthorityLimits, appliedIndex: LogIndex) -> String? {
+    func violation(
+        users: UserTable, limits: AuthorityLimits, appliedIndex: LogIndex, now: LogTime
+    ) -> String? {
         guard sessions.count <= limits.sessions else { return "\(sessions.count) sessions exceed \(limits.sessions)" }
+        let grants = sessions.values.map(\.grantedAt).sorted()
+        guard zip(grants, grants.dropFirst()).allSatisfy({ $0 < $1 }) else { return "two sessions of one entry" }
+        let inTime = sessions.values.allSatisfy { session in
+            session.grantedAt <= appliedIndex && session.createdAt <= session.lastRefreshedAt
+                && session.lastRefreshedAt < session.expiresAt
+                && session.lastExchange.map { .zero <= $0.at && $0.at <= now } ?? true
+        }
+        guard inTime else { return "a session's times are not in order, or are later than entry \(appliedIndex)" }
+        return listViolation(users: users, limits: limits)
+    }
+
+    private func listViolation(users: UserTable, limits: AuthorityLimits) -> String? {
         var listed = 0
         for (user, ids) in idsByUser {
             guard users[user] != nil else { return "sessions of \(user), who does not exist" }
@@ -107,11 +121,7 @@ package struct SessionTable: Equatable, Sendable {
             }
             listed += ids.count
         }
-        guard listed == sessions.count else { return "\(sessions.count) sessions, \(listed) of them listed" }
-        let inTime = sessions.values.allSatisfy {
-            $0.grantedAt <= appliedIndex && $0.createdAt <= $0.lastRefreshedAt && $0.lastRefreshedAt < $0.expiresAt
-        }
-        return inTime ? nil : "a session's times are not in order, or it is newer than the log at \(appliedIndex)"
+        return listed == sessions.count ? nil : "\(sessions.count) sessions, \(listed) of them listed"
     }
 }
 
