@@ -7,9 +7,9 @@ import Primitives
 /// cure most of it. Our own requests are counted exactly, from the moment they are sent until they end, and never twice.
 /// Others' requests are carried forward as a fluid: they leave at the pace at which slots turn over, and arrive at the
 /// pace that the backend's counter of admitted requests showed, or as many for each of ours as came lately.
-struct Backlog: Sendable {
+package struct Backlog: Sendable {
     /// Ended requests are kept until a report covers them, but never more than this many.
-    static let rememberedMax = 512
+    package static let rememberedMax = 512
 
     private struct Sent: Sendable {
         let number: UInt64
@@ -27,13 +27,13 @@ struct Backlog: Sendable {
     private var admitted: UInt64?
     /// In flight, or ended after `measuredAt`, in order of sending.
     private var sent: [Sent] = []
-    private(set) var ownInFlight = 0
+    package private(set) var ownInFlight = 0
     private var ownSinceReport = 0
 
-    init() {}
+    package init() {}
 
     /// The state of the backend at `moment`, on our clock. Older than the last one: ignored.
-    mutating func note(_ report: BackendReport, measuredAt moment: Instant) {
+    package mutating func note(_ report: BackendReport, measuredAt moment: Instant) {
         if let measuredAt, moment < measuredAt { return }
         let ownThen = sent.count { $0.at <= moment && ($0.endedAt.map { $0 > moment } ?? true) }
         learnArrivals(admitted: report.admitted, until: moment)
@@ -55,7 +55,7 @@ struct Backlog: Sendable {
         if own > 0 { othersPerOwn += (others / Double(own) - othersPerOwn) * 0.2 }
     }
 
-    mutating func noteSent(number: UInt64, now: Instant) {
+    package mutating func noteSent(number: UInt64, now: Instant) {
         if sent.count >= Self.rememberedMax, let oldest = sent.firstIndex(where: { $0.endedAt != nil }) {
             sent.remove(at: oldest)
         }
@@ -65,14 +65,14 @@ struct Backlog: Sendable {
     }
 
     /// An unknown number changes nothing: its backend was replaced meanwhile.
-    mutating func noteEnded(number: UInt64, now: Instant) {
+    package mutating func noteEnded(number: UInt64, now: Instant) {
         guard let position = sent.lastIndex(where: { $0.number == number && $0.endedAt == nil }) else { return }
         sent[position].endedAt = now
         ownInFlight -= 1
     }
 
     /// Expected number of requests there, running or queued, if each takes `serviceSeconds` in a slot.
-    func expectedRequests(now: Instant, serviceSeconds: Double) -> Double {
+    package func expectedRequests(now: Instant, serviceSeconds: Double) -> Double {
         guard let measuredAt else { return Double(ownInFlight) }
         let age = max(0, (now - measuredAt).inSeconds)
         let capacity = Double(slots)
@@ -85,7 +85,7 @@ struct Backlog: Sendable {
         return Double(ownInFlight) + othersAtReport * remaining + arrived / (1 + x / 2)
     }
 
-    func checkInvariants() {
+    package func checkInvariants() {
         precondition(
             ownInFlight == sent.count { $0.endedAt == nil }, "\(ownInFlight) own requests in flight, but \(sent.count) known")
     }

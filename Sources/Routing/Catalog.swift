@@ -112,8 +112,8 @@ enum RateCode {
 
     static func encode(_ rate: Double?) -> UInt8 {
         guard let rate, rate.isFinite, rate > 0 else { return 0 }
-        let eighths = ((rate.significand - 1) * 8).rounded()
-        let code = (Int(rate.exponent) - exponentMin) * 8 + Int(eighths) + 1
+        let eighths = Int((rate.significand - 1) * 8 + 0.5)
+        let code = (Int(rate.exponent) - exponentMin) * 8 + eighths + 1
         return UInt8(min(max(code, 1), 255))
     }
 

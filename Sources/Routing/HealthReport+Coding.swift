@@ -85,7 +85,7 @@ extension Load {
             writer.writeVarint(UInt64(backend.queued))
             writer.writeVarint(UInt64(backend.queuedTokens))
             writer.writeVarint(backend.admitted)
-            writer.write(UInt16((backend.slowdown * 10).rounded()))
+            writer.write(UInt16(backend.slowdown * 10 + 0.5))
         }
         return writer.bytes
     }

@@ -74,7 +74,7 @@ package struct BackendReport: Hashable, Sendable {
         self.queued = min(max(0, queued), Self.countMax)
         self.queuedTokens = min(max(0, queuedTokens), Self.tokensMax)
         self.admitted = admitted
-        let tenths = slowdown.isFinite ? (min(max(slowdown, 1), 6553) * 10).rounded() : 10
-        self.slowdown = tenths / 10
+        let tenths = slowdown.isFinite ? Int(min(max(slowdown, 1), 6553) * 10 + 0.5) : 10
+        self.slowdown = Double(tenths) / 10
     }
 }

@@ -20,6 +20,13 @@ package struct SpeedModel: Sendable {
         package let loadSeconds: Double
         /// Slowdown of decoding for each further request running beside it: 0.25 means 25% each.
         package let crowding: Double
+
+        package init(prefillPace: Double, decodePace: Double, loadSeconds: Double, crowding: Double) {
+            self.prefillPace = prefillPace
+            self.decodePace = decodePace
+            self.loadSeconds = loadSeconds
+            self.crowding = crowding
+        }
     }
 
     struct Key: Hashable, Sendable {

@@ -69,7 +69,7 @@ enum Thousandths {
 
     static func count(_ share: Double) -> UInt16 {
         guard share.isFinite else { return 0 }
-        return UInt16((min(max(share, 0), 1) * 1000).rounded())
+        return UInt16(min(max(share, 0), 1) * 1000 + 0.5)
     }
 }
 
