@@ -27,6 +27,12 @@ package struct HealthTable: Sendable {
         /// One for each backend of `load`, in its order.
         var backends: [Backend] = []
         fileprivate var clock = ReportClock()
+
+        /// A model larger than this cannot be loaded; unlimited while the hardware is unknown.
+        var largestMemoryBytes: UInt64 {
+            guard let total = vitals?.memoryTotalBytes, total > 0 else { return .max }
+            return max(total, vitals?.gpuMemoryTotalBytes ?? 0)
+        }
     }
 
     /// What this node knows of a backend beyond its report.

@@ -5,13 +5,23 @@ import Primitives
 ///
 /// Deciding allocates only the answer: which places have a model is worked out when catalogues change, not per request.
 package struct Router: Sendable {
-    /// One backend that has a model.
+    /// One backend that has a model: positions, so that deciding neither searches nor copies.
     struct Placement: Sendable {
         let node: Int
         let backend: Int
-        let model: ModelReport
+        let model: String
+        let pool: ModelReport.Pool
+        let sizeBytes: UInt64
         /// In `speeds`.
         let speed: Int
+    }
+
+    /// A place and its price, while they are compared.
+    private struct Scored {
+        let estimate: Estimate
+        /// In the list of placements.
+        let place: Int
+        let total: Double
     }
 
     package internal(set) var health: HealthTable
@@ -86,21 +96,21 @@ package struct Router: Sendable {
         renewPlacements()
         guard let found = places(of: request.model) else { return .failure(.noSuchModel(known: knownModels())) }
         let output = expectedOutput(of: request)
-        var candidates: [Candidate] = []
-        candidates.reserveCapacity(found.count)
+        var scored: [Scored] = []
+        scored.reserveCapacity(found.count)
         var excluded: [ExcludedNode] = []
         var index = 0
         for node in health.nodes.indices {
-            let general = generalExclusion(of: health.nodes[node], request: request)
+            let general = generalExclusion(ofNode: node, request: request)
             var reason: Exclusion? = general ?? .noSuchModel
             while index < found.count, found[index].node == node {
-                let place = found[index]
-                index += 1
+                defer { index += 1 }
                 if general != nil { continue }
-                if let refusal = exclusion(of: place, request: request, now: now) {
+                if let refusal = exclusion(of: found[index], request: request, now: now) {
                     if reason != nil { reason = refusal }
                 } else {
-                    candidates.append(makeCandidate(place, request: request, output: output, now: now))
+                    let estimate = estimate(found[index], request: request, output: output, now: now)
+                    scored.append(Scored(estimate: estimate, place: index, total: estimate.total))
                     reason = nil
                 }
             }
@@ -109,11 +119,13 @@ package struct Router: Sendable {
                     ExcludedNode(node: health.nodes[node].id, nodeName: health.nodes[node].name, reason: reason))
             }
         }
-        guard !candidates.isEmpty else { return .failure(.noNodeAvailable(excluded)) }
-        let winner = pick(from: candidates, request: request, random: &random)
-        let best = candidates.remove(at: winner)
-        candidates.sort { ($0.estimate.total, $0.node, $0.backendIndex) < ($1.estimate.total, $1.node, $1.backendIndex) }
-        return .success(RoutingDecision(winner: best, losers: candidates, excluded: excluded))
+        guard !scored.isEmpty else { return .failure(.noNodeAvailable(excluded)) }
+        let winner = scored.remove(at: pick(from: scored, among: found, request: request, random: &random))
+        // Equal totals keep the order of node ids.
+        scored.sort { ($0.total, $0.place) < ($1.total, $1.place) }
+        let losers = scored.map { makeCandidate($0, among: found) }
+        return .success(
+            RoutingDecision(winner: makeCandidate(winner, among: found), losers: losers, excluded: excluded))
     }
 
     /// Exact name first, then Ollama's implicit tag.
@@ -128,56 +140,60 @@ package struct Router: Sendable {
         return max(0, min(expected, request.outputTokensMax.map(Double.init) ?? expected))
     }
 
-    private func generalExclusion(of node: HealthTable.Node, request: RoutingRequest) -> Exclusion? {
-        if node.standing == .gone { return .dead }
-        guard let load = node.load else { return .noReport }
-        if !load.isAcceptingWork { return .notAccepting }
-        return request.excluded.contains(node.id) ? .alreadyTried : nil
+    private func generalExclusion(ofNode node: Int, request: RoutingRequest) -> Exclusion? {
+        if health.nodes[node].standing == .gone { return .dead }
+        guard let isAcceptingWork = health.nodes[node].load?.isAcceptingWork else { return .noReport }
+        if !isAcceptingWork { return .notAccepting }
+        return request.excluded.contains(health.nodes[node].id) ? .alreadyTried : nil
     }
 
     private func exclusion(of place: Placement, request: RoutingRequest, now: Instant) -> Exclusion? {
-        let node = health.nodes[place.node]
-        let backend = node.backends[place.backend]
-        if place.model.pool != request.pool { return .noSuchModel }
-        if !backend.report.isHealthy { return .unhealthy }
-        if !backend.breaker.admits(now: now) { return .breakerOpen }
-        if !speeds.isLoaded(place.speed), let vitals = node.vitals, vitals.memoryTotalBytes > 0,
-            place.model.sizeBytes > vitals.memoryTotalBytes, place.model.sizeBytes > vitals.gpuMemoryTotalBytes
-        {
+        if place.pool != request.pool { return .noSuchModel }
+        if !health.nodes[place.node].backends[place.backend].report.isHealthy { return .unhealthy }
+        if !health.nodes[place.node].backends[place.backend].breaker.admits(now: now) { return .breakerOpen }
+        if place.sizeBytes > health.nodes[place.node].largestMemoryBytes, !speeds.isLoaded(place.speed) {
             return .doesNotFit
         }
         return nil
     }
 
-    private func makeCandidate(
-        _ place: Placement, request: RoutingRequest, output: Double, now: Instant
-    ) -> Candidate {
-        let node = health.nodes[place.node]
-        let backend = node.backends[place.backend]
+    private func estimate(_ place: Placement, request: RoutingRequest, output: Double, now: Instant) -> Estimate {
         let speed = speeds.forecast(place.speed)
         let prompt = Double(request.promptTokens)
         let service = speeds.serviceSeconds(place.speed) ?? prompt * speed.prefillPace + output * speed.decodePace
-        let estimate = costs.estimate(
+        let requests = health.nodes[place.node].backends[place.backend].backlog
+            .expectedRequests(now: now, serviceSeconds: service)
+        return costs.estimate(
             promptTokens: prompt, outputTokens: output,
             at: CostModel.Place(
-                roundTrip: node.roundTrip, slots: backend.report.slots,
-                requests: backend.backlog.expectedRequests(now: now, serviceSeconds: service),
-                serviceSeconds: service, isLoaded: speeds.isLoaded(place.speed), speed: speed,
-                failureShare: max(backend.failureShare, node.load?.errorRate ?? 0),
-                isSuspect: node.standing == .suspect))
+                roundTrip: health.nodes[place.node].roundTrip,
+                slots: health.nodes[place.node].backends[place.backend].report.slots,
+                requests: requests, serviceSeconds: service, isLoaded: speeds.isLoaded(place.speed), speed: speed,
+                failureShare: max(
+                    health.nodes[place.node].backends[place.backend].failureShare,
+                    health.nodes[place.node].load?.errorRate ?? 0),
+                isSuspect: health.nodes[place.node].standing == .suspect))
+    }
+
+    private func makeCandidate(_ scored: Scored, among found: [Placement]) -> Candidate {
+        let place = found[scored.place]
         return Candidate(
-            node: node.id, nodeName: node.name, backend: backend.report.name, backendIndex: place.backend,
-            model: place.model.name, estimate: estimate)
+            node: health.nodes[place.node].id, nodeName: health.nodes[place.node].name,
+            backend: health.nodes[place.node].backends[place.backend].report.name, backendIndex: place.backend,
+            model: place.model, estimate: scored.estimate)
     }
 
     /// The cheapest, or one of those close to it: the preferred node if it is among them, else at random.
-    private func pick(from candidates: [Candidate], request: RoutingRequest, random: inout SeededRandom) -> Int {
-        var least = Double.infinity
-        for candidate in candidates { least = min(least, candidate.estimate.total) }
+    private func pick(
+        from scored: [Scored], among found: [Placement], request: RoutingRequest, random: inout SeededRandom
+    ) -> Int {
+        let least = scored.reduce(Double.infinity) { min($0, $1.total) }
         let limit = least * (1 + costs.config.nearTie)
         var ties: [Int] = []
-        for index in candidates.indices where candidates[index].estimate.total <= limit {
-            if candidates[index].node == request.preferredNode { return index }
+        for index in scored.indices where scored[index].total <= limit {
+            if let preferred = request.preferredNode, health.nodes[found[scored[index].place].node].id == preferred {
+                return index
+            }
             ties.append(index)
         }
         return ties[random.below(ties.count)]
@@ -205,7 +221,9 @@ package struct Router: Sendable {
                         node: node.id, model: model, backend: node.backends[model.backend].report, hasGPU: hasGPU)
                 else { return false }
                 placements[model.name, default: []].append(
-                    Placement(node: position, backend: model.backend, model: model, speed: speed))
+                    Placement(
+                        node: position, backend: model.backend, model: model.name, pool: model.pool,
+                        sizeBytes: model.sizeBytes, speed: speed))
             }
         }
         return true

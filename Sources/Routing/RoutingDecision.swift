@@ -78,16 +78,24 @@ package struct RoutingDecision: Hashable, Sendable {
             ("prefill", estimate.prefill), ("decode", estimate.decode), ("risk", estimate.risk),
         ]
         for (name, seconds) in terms { text += " \(name)=\(Self.milliseconds(seconds))" }
-        let others =
-            losers.map { "; \(Self.token($0.nodeName))=\(Self.milliseconds($0.estimate.total))" }
-            + excluded.map { "; \(Self.token($0.nodeName)):\($0.reason.rawValue)" }
-        for (position, other) in others.enumerated() {
-            let ending = "; +\(others.count - position)"
+        let othersCount = losers.count + excluded.count
+        for position in 0..<othersCount {
+            let isLoser = position < losers.count
+            let other = isLoser ? Self.text(of: losers[position]) : Self.text(of: excluded[position - losers.count])
+            let ending = "; +\(othersCount - position)"
             // Room must remain to say how many are left out.
             if text.utf8.count + other.utf8.count + ending.utf8.count > Self.headerBytesMax { return text + ending }
             text += other
         }
         return text
+    }
+
+    private static func text(of loser: Candidate) -> String {
+        "; \(token(loser.nodeName))=\(milliseconds(loser.estimate.total))"
+    }
+
+    private static func text(of excluded: ExcludedNode) -> String {
+        "; \(token(excluded.nodeName)):\(excluded.reason.rawValue)"
     }
 
     private static func milliseconds(_ seconds: Double) -> Int64 { Int64(min(max(seconds, 0), 1e9) * 1000 + 0.5) }

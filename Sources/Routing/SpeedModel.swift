@@ -40,10 +40,28 @@ package struct SpeedModel: Sendable {
         let backend: Int
         var isLoaded: Bool
         var sizeBytes: Double
-        var reported: ModelReport
+        /// What the serving node says, in seconds; nil where it says nothing.
+        var reportedPrefillPace: Double?
+        var reportedDecodePace: Double?
+        var reportedLoadSeconds: Double?
         var prefill = Pace()
         var decode = Pace()
         var load = Pace()
+
+        init(backend: Int, _ model: ModelReport) {
+            self.backend = backend
+            isLoaded = false
+            sizeBytes = 0
+            renew(from: model)
+        }
+
+        mutating func renew(from model: ModelReport) {
+            isLoaded = model.isLoaded
+            sizeBytes = SpeedModel.size(of: model)
+            reportedPrefillPace = model.prefillTokensPerSecond.map { 1 / $0 }
+            reportedDecodePace = model.decodeTokensPerSecond.map { 1 / $0 }
+            reportedLoadSeconds = model.loadSeconds
+        }
     }
 
     private struct BackendEntry: Sendable {
@@ -73,17 +91,13 @@ package struct SpeedModel: Sendable {
     ) -> Int? {
         guard positions.count + 2 <= Self.entryCountMax else { return nil }
         let backendPosition = enterBackend(node: node, backend: backend, hasGPU: hasGPU)
-        let size = Self.size(of: model)
         let key = Key(node: node, backend: backend.name, model: model.name)
         if let known = positions[key] {
-            models[known].isLoaded = model.isLoaded
-            models[known].sizeBytes = size
-            models[known].reported = model
+            models[known].renew(from: model)
             return known
         }
         positions[key] = models.count
-        models.append(
-            ModelEntry(backend: backendPosition, isLoaded: model.isLoaded, sizeBytes: size, reported: model))
+        models.append(ModelEntry(backend: backendPosition, model))
         return models.count - 1
     }
 
@@ -108,11 +122,11 @@ package struct SpeedModel: Sendable {
         let size = model.sizeBytes
         let slow = backend.slowdown
         return Forecast(
-            prefillPace: model.prefill.mean ?? model.reported.prefillTokensPerSecond.map { 1 / $0 }
+            prefillPace: model.prefill.mean ?? model.reportedPrefillPace
                 ?? backend.prefillPerByte.mean.map { $0 * size } ?? size * slow / (backend.hasGPU ? 1.6e13 : 4e11),
-            decodePace: model.decode.mean ?? model.reported.decodeTokensPerSecond.map { 1 / $0 }
+            decodePace: model.decode.mean ?? model.reportedDecodePace
                 ?? backend.decodePerByte.mean.map { $0 * size } ?? size * slow / (backend.hasGPU ? 6e11 : 4e10),
-            loadSeconds: model.load.mean ?? model.reported.loadSeconds
+            loadSeconds: model.load.mean ?? model.reportedLoadSeconds
                 ?? backend.loadPerByte.mean.map { $0 * size } ?? 0.5 + size / 1e9,
             crowding: backend.crowding)
     }
