@@ -21,10 +21,26 @@ package struct ClusterView: Sendable {
     package let isIsolated: Bool
     /// The replicated state as applied here; a persistent value, cheap to hold.
     package let authority: AuthorityState
-    /// The mesh's Unix time in milliseconds at `takenAt`, from the log's clock.
+    /// The mesh's log time at `takenAt`.
     package let logTime: LogTime
     package let takenAt: Instant
     package let counters: NodeCounters
+
+    package init(
+        me: NodeID, name: String, clusterID: [UInt8], consensus: ConsensusView, members: [MemberView],
+        isIsolated: Bool, authority: AuthorityState, logTime: LogTime, takenAt: Instant, counters: NodeCounters
+    ) {
+        self.me = me
+        self.name = name
+        self.clusterID = clusterID
+        self.consensus = consensus
+        self.members = members
+        self.isIsolated = isIsolated
+        self.authority = authority
+        self.logTime = logTime
+        self.takenAt = takenAt
+        self.counters = counters
+    }
 
     package func member(_ id: NodeID) -> MemberView? { members.first { $0.id == id } }
     package func member(named name: String) -> MemberView? { members.first { $0.name == name } }
@@ -42,8 +58,9 @@ package struct ClusterView: Sendable {
     /// revocations can be judged as the whole mesh would.
     package func isFresh(at now: Instant) -> Bool { now < consensus.freshUntil }
 
-    /// Milliseconds since 1970 by the log's clock at `now`; advances by this node's own clock between entries.
-    package func unixMilliseconds(at now: Instant) -> Int64 {
+    /// Unix time by the log's clock at `now`; advances by this node's own clock between entries. Nil until a primary has
+    /// anchored the clock for the first time.
+    package func unixTime(at now: Instant) -> UnixTime? {
         authority.clock.unix(at: logTime + (now - takenAt))
     }
 }
@@ -64,6 +81,20 @@ package struct ConsensusView: Sendable {
     package let commitIndex: LogIndex
     package let appliedIndex: LogIndex
     package let voters: [NodeID]
+
+    package init(
+        term: Term, role: Role, leader: NodeID?, leaderValidUntil: Instant, freshUntil: Instant,
+        commitIndex: LogIndex, appliedIndex: LogIndex, voters: [NodeID]
+    ) {
+        self.term = term
+        self.role = role
+        self.leader = leader
+        self.leaderValidUntil = leaderValidUntil
+        self.freshUntil = freshUntil
+        self.commitIndex = commitIndex
+        self.appliedIndex = appliedIndex
+        self.voters = voters
+    }
 }
 
 package struct MemberView: Sendable {
@@ -77,6 +108,22 @@ package struct MemberView: Sendable {
     package let roundTrip: Duration?
     package let descriptor: NodeDescriptor?
     package let health: MemberHealth?
+
+    package init(
+        id: NodeID, name: String, endpoint: Endpoint, state: MemberState, incarnation: Incarnation, isSelf: Bool,
+        isVoter: Bool, roundTrip: Duration?, descriptor: NodeDescriptor?, health: MemberHealth?
+    ) {
+        self.id = id
+        self.name = name
+        self.endpoint = endpoint
+        self.state = state
+        self.incarnation = incarnation
+        self.isSelf = isSelf
+        self.isVoter = isVoter
+        self.roundTrip = roundTrip
+        self.descriptor = descriptor
+        self.health = health
+    }
 }
 
 /// The newest health sections of a member, each with its own age.
@@ -86,6 +133,13 @@ package struct MemberHealth: Sendable {
     package let catalog: Catalog?
     /// When the most recent of them arrived here.
     package let receivedAt: Instant
+
+    package init(vitals: Vitals?, load: Load?, catalog: Catalog?, receivedAt: Instant) {
+        self.vitals = vitals
+        self.load = load
+        self.catalog = catalog
+        self.receivedAt = receivedAt
+    }
 }
 
 /// Events that are counted rather than answered, for metrics.

@@ -6,6 +6,22 @@ package enum HealthSection: Hashable, Sendable {
     case vitals(Vitals)
     case load(Load)
     case catalog(Catalog)
+
+    package var id: SectionID {
+        switch self {
+        case .vitals: .vitals
+        case .load: .load
+        case .catalog: .catalog
+        }
+    }
+
+    package func encode() -> [UInt8] {
+        switch self {
+        case .vitals(let vitals): vitals.encode()
+        case .load(let load): load.encode()
+        case .catalog(let catalog): catalog.encode()
+        }
+    }
 }
 
 extension SectionID {

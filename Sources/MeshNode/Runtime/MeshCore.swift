@@ -29,15 +29,3 @@ package struct CommittedReply: Sendable {
         self.index = index
     }
 }
-
-/// Why the mesh did not do what was asked.
-package enum CoreRefusal: Error, Hashable, Sendable {
-    /// No primary within reach. Nothing was appended anywhere: answer 503 with `Retry-After`.
-    case noQuorum
-    /// The command may or may not take effect later: answer 504 `outcome-unknown`, and do not repeat it blindly.
-    case outcomeUnknown
-    /// Too many requests wait already; nothing was appended.
-    case overloaded
-    /// The node is shutting down; nothing was appended.
-    case stopping
-}

@@ -1,0 +1,115 @@
+import Foundation
+import NodeCore
+import Primitives
+import SecureChannel
+
+/// Where a node keeps what makes it this node. Made by `meshnode init`; an agent never provisions itself, so that an
+/// empty disk can never vote.
+///
+/// ```
+/// data_dir/
+///   identity.key   this node's keys (0600)
+///   genesis.json   which cluster, which replicas are bound to it
+///   boot-epoch     how often this directory was started
+///   log/           the replicated log
+/// ```
+struct DataDirectory {
+    let path: String
+    let identity: Identity
+    let roster: Roster
+
+    var logPath: String { path + "/log" }
+
+    private static func identityPath(_ path: String) -> String { path + "/identity.key" }
+    private static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
+    private var epochPath: String { path + "/boot-epoch" }
+
+    static func isProvisioned(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: genesisPath(path))
+    }
+
+    static func open(_ path: String, name: String) throws(ConfigError) -> DataDirectory {
+        guard isProvisioned(path) else {
+            throw ConfigError(
+                file: path, key: "data_dir", problem: "is not provisioned",
+                advice: "run 'meshnode init CONFIG...' once with the configurations of all nodes of the mesh")
+        }
+        try PrivateFile.checkMode(identityPath(path))
+        guard let keyBytes = FileManager.default.contents(atPath: identityPath(path)),
+            let genesisBytes = FileManager.default.contents(atPath: genesisPath(path))
+        else {
+            throw ConfigError(
+                file: path, key: "data_dir", problem: "its identity.key or genesis.json cannot be read",
+                advice: "check that this user owns the directory and its files")
+        }
+        let identity: Identity
+        do throws(KeyFileError) {
+            identity = try Identity(keyFile: Array(keyBytes))
+        } catch {
+            throw ConfigError(
+                file: identityPath(path), problem: "\(error)", advice: "restore it from a backup; the node is lost without it")
+        }
+        guard let genesis = try? JSONDecoder().decode(Genesis.self, from: genesisBytes), let roster = Roster(genesis) else {
+            throw ConfigError(
+                file: genesisPath(path), problem: "is damaged", advice: "copy it from any other node of the mesh: it is the same there")
+        }
+        guard let entry = roster.entry(of: identity.nodeID) else {
+            throw ConfigError(
+                file: genesisPath(path), problem: "does not list this node's identity",
+                advice: "the directory holds files of two meshes: restore the one that belongs to identity.key")
+        }
+        guard entry.name == name else {
+            throw ConfigError(
+                file: path, key: "name", problem: "this directory belongs to '\(entry.name)', the configuration says '\(name)'",
+                advice: "correct name or data_dir in the configuration")
+        }
+        return DataDirectory(path: path, identity: identity, roster: roster)
+    }
+
+    /// Fills a new directory. Refuses one that is provisioned already.
+    static func provision(_ path: String, identity: Identity, genesis: Genesis) throws(ConfigError) {
+        guard !isProvisioned(path) else {
+            throw ConfigError(
+                file: path, key: "data_dir", problem: "is provisioned already",
+                advice: "nothing was overwritten; remove the directory to start a new mesh")
+        }
+        try makeDirectory(path)
+        try makeDirectory(path + "/log")
+        try PrivateFile.create(identityPath(path), identity.encodeKeyFile())
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        guard let text = try? encoder.encode(genesis) else {
+            throw ConfigError(file: genesisPath(path), problem: "cannot be encoded", advice: "report this as a defect")
+        }
+        try PrivateFile.create(genesisPath(path), Array(text))
+    }
+
+    /// Counts this start: durable before the first frame is sent, so that no two lives share an epoch.
+    func takeBootEpoch() throws(ConfigError) -> UInt64 {
+        let last: UInt64
+        if let text = FileManager.default.contents(atPath: epochPath) {
+            guard let value = UInt64(String(decoding: text, as: UTF8.self).trimmed) else {
+                throw ConfigError(
+                    file: epochPath, problem: "is damaged",
+                    advice: "write a number into it that is larger than the incarnation other nodes show for this one")
+            }
+            last = value
+        } else {
+            last = 0
+        }
+        try PrivateFile.replace(epochPath, Array("\(last + 1)\n".utf8))
+        return last + 1
+    }
+
+    static func makeDirectory(_ path: String) throws(ConfigError) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: NSNumber(value: 0o700)])
+        } catch {
+            throw ConfigError(
+                file: path, problem: "cannot be created (\(error.localizedDescription))",
+                advice: "check that this user may write there")
+        }
+    }
+}

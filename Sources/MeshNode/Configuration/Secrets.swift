@@ -1,0 +1,103 @@
+import Authority
+import Foundation
+import NodeCore
+import Primitives
+import SecureChannel
+import Yams
+
+/// What only this machine's user may read, in a file of its own with mode 0600.
+struct Secrets: Sendable {
+    /// 32 bytes that every member of the cluster holds.
+    let clusterSecret: SecretBytes
+    /// The first administrator, created by the first primary of a mesh that has no users yet.
+    let administrator: (name: UserName, verifier: PasswordVerifier)?
+    /// Values that backends name in `api_key_secret`.
+    let backendKeys: [String: String]
+
+    static func load(_ path: String) throws(ConfigError) -> Secrets {
+        try PrivateFile.checkMode(path)
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw ConfigError(
+                file: path, problem: "cannot be read",
+                advice: "make one with 'meshnode init CONFIG...', or correct secrets_file in the configuration")
+        }
+        var root = try ConfigSection.load(path, text: String(decoding: data, as: UTF8.self))
+        let hex = try root.required("cluster_key", example: "64 hexadecimal digits")
+        guard let bytes = Hex.decode(hex), bytes.count == ClusterKey.secretByteCount else {
+            throw root.error("cluster_key", "is not 64 hexadecimal digits", advice: "copy it from another node's secrets file")
+        }
+        guard Set(bytes).count > 4 else {
+            throw root.error("cluster_key", "is a default or trivial key", advice: "make a random one with 'meshnode init'")
+        }
+        let administrator = try parseAdministrator(&root)
+        var keys: [String: String] = [:]
+        for var entry in try root.sections("backend_keys") {
+            keys[try entry.required("name", example: "vllm")] = try entry.required("key", example: "sk-...")
+            try entry.finish()
+        }
+        try root.finish()
+        return Secrets(
+            clusterSecret: SecretBytes(copying: bytes), administrator: administrator, backendKeys: keys)
+    }
+
+    private static func parseAdministrator(
+        _ root: inout ConfigSection
+    ) throws(ConfigError) -> (name: UserName, verifier: PasswordVerifier)? {
+        guard let text = try root.string("admin_user") else { return nil }
+        let encoded = try root.required("admin_verifier", example: "$argon2id$...")
+        guard let name = UserName(text) else {
+            throw root.error("admin_user", "found '\(text)'", advice: "write 1 to 64 bytes without control characters")
+        }
+        guard let verifier = PasswordVerifier(encoded: encoded) else {
+            throw root.error("admin_verifier", "is no Argon2id verifier", advice: "make one with 'meshnode init'")
+        }
+        return (name, verifier)
+    }
+
+    /// The text of a new secrets file.
+    static func encode(clusterKey: ClusterKey, administrator: (name: String, verifier: String)) -> String {
+        """
+        # Secrets of one MeshNode cluster. Mode 0600; never commit it, never send it in clear.
+        cluster_key: \(clusterKey.secret.withUnsafeBytes { Hex.encode($0) })
+        # The first administrator: created once, when the mesh has no users. The password itself is not kept.
+        admin_user: \(administrator.name)
+        admin_verifier: "\(administrator.verifier)"
+
+        """
+    }
+}
+
+/// Files that hold secrets: created with mode 0600, refused when others may read them.
+enum PrivateFile {
+    static func checkMode(_ path: String) throws(ConfigError) {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue
+        else { return }
+        guard mode & 0o077 == 0 else {
+            throw ConfigError(
+                file: path, problem: "has mode \(String(mode, radix: 8)), so other users can read its secrets",
+                advice: "run 'chmod 600 \(path)'")
+        }
+    }
+
+    /// Writes a file that must not exist yet.
+    static func create(_ path: String, _ bytes: [UInt8]) throws(ConfigError) {
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw ConfigError(file: path, problem: "exists already", advice: "nothing was overwritten; remove it or choose another place")
+        }
+        try replace(path, bytes)
+    }
+
+    /// Writes beside the old file and renames over it, so that a crash leaves one or the other.
+    static func replace(_ path: String, _ bytes: [UInt8]) throws(ConfigError) {
+        let temporary = path + ".new"
+        try? FileManager.default.removeItem(atPath: temporary)
+        let isCreated = FileManager.default.createFile(
+            atPath: temporary, contents: Data(bytes), attributes: [.posixPermissions: NSNumber(value: 0o600)])
+        guard isCreated, let handle = FileHandle(forWritingAtPath: temporary), (try? handle.synchronize()) != nil,
+            rename(temporary, path) == 0
+        else {
+            throw ConfigError(file: path, problem: "cannot be written", advice: "check the directory's owner, mode and free space")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import Primitives
+import Raft
+
+/// What a data directory is provisioned with before its node may vote: which cluster this is and which replicas are
+/// bound to it. All nodes of one cluster hold the same genesis.
+package struct Genesis: Hashable, Sendable, Codable {
+    package struct Member: Hashable, Sendable, Codable {
+        package let name: String
+        /// 32 hexadecimal digits.
+        package let node: String
+        /// 16 hexadecimal digits.
+        package let replica: String
+        package let rank: Int
+        package let isVoter: Bool
+
+        package init(name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool) {
+            self.name = name
+            self.node = node.description
+            self.replica = replica.description
+            self.rank = rank
+            self.isVoter = isVoter
+        }
+    }
+
+    /// 32 hexadecimal digits.
+    package let cluster: String
+    /// Sorted by name.
+    package let members: [Member]
+
+    package init(cluster: [UInt8], members: [Member]) {
+        precondition(cluster.count == 16, "a cluster id has 16 bytes, not \(cluster.count)")
+        self.cluster = Hex.encode(cluster)
+        self.members = members.sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
+    }
+}
+
+/// A genesis whose identifiers have been parsed and checked.
+package struct Roster: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
+        package let name: String
+        package let node: NodeID
+        package let replica: ReplicaID
+        package let rank: Int
+        package let isVoter: Bool
+    }
+
+    package let cluster: [UInt8]
+    package let entries: [Entry]
+
+    /// Returns nil if an identifier is malformed, a name or identifier repeats, or nobody votes.
+    package init?(_ genesis: Genesis) {
+        guard let cluster = Hex.decode(genesis.cluster), cluster.count == 16 else { return nil }
+        var entries: [Entry] = []
+        for member in genesis.members {
+            guard let node = NodeID(hex: member.node), let raw = Hex.decode(member.replica), raw.count == 8 else {
+                return nil
+            }
+            let replica = ReplicaID(raw.reduce(0) { $0 << 8 | UInt64($1) })
+            guard !entries.contains(where: { $0.name == member.name || $0.node == node || $0.replica == replica }) else {
+                return nil
+            }
+            entries.append(
+                Entry(name: member.name, node: node, replica: replica, rank: member.rank, isVoter: member.isVoter))
+        }
+        guard entries.contains(where: \.isVoter) else { return nil }
+        self.cluster = cluster
+        self.entries = entries
+    }
+
+    package func entry(of node: NodeID) -> Entry? { entries.first { $0.node == node } }
+    package func entry(of replica: ReplicaID) -> Entry? { entries.first { $0.replica == replica } }
+    package func entry(named name: String) -> Entry? { entries.first { $0.name == name } }
+
+    /// Who votes in the log's first configuration. Others learn the log without voting.
+    package var configuration: Configuration {
+        Configuration(
+            voters: entries.filter(\.isVoter).map(\.replica), learners: entries.filter { !$0.isVoter }.map(\.replica))
+    }
+
+    /// At most five voters and always an odd number of them (an even one adds a machine that can fail, not a failure
+    /// that can be survived), the highest ranks first and names between equals.
+    package static func chooseVoters(_ candidates: [(name: String, rank: Int)]) -> Set<String> {
+        let count = min(5, candidates.count)
+        let odd = count.isMultiple(of: 2) ? max(1, count - 1) : count
+        let order = candidates.sorted { a, b in
+            a.rank != b.rank ? a.rank > b.rank : Array(a.name.utf8).lexicographicallyPrecedes(Array(b.name.utf8))
+        }
+        return Set(order.prefix(odd).map { $0.name })
+    }
+}

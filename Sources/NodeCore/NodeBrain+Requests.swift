@@ -1,0 +1,128 @@
+import Authority
+import Primitives
+import Raft
+import SecureChannel
+
+// What callers ask of the mesh: commands and linearizable reads, from arrival to answer.
+//
+//   submit ─▶ ProposalTable ─┬─ leader here ──▶ Consensus.propose ─┐
+//                            └─ leader there ─▶ PeerMessage.forward ┴─▶ … committed … ─▶ apply ─▶ answer
+//
+// The answer is given when this node has applied the command, so that the caller reads its own write here at once.
+extension NodeBrain {
+    mutating func submit(
+        _ command: AuthorityCommand, for request: RequestID?, now: Instant, into effects: inout [NodeEffect]
+    ) {
+        if let refusal = haltReason != nil ? CoreRefusal.stopping : proposals.isFull ? .overloaded : nil {
+            if let request { effects.append(.answer(request, .refused(refusal))) }
+            return
+        }
+        enqueue(command, for: request, refuseAt: now + timing.holdLimit, abandonAt: now + timing.outcomeLimit)
+    }
+
+    private mutating func enqueue(
+        _ command: AuthorityCommand, for request: RequestID?, refuseAt: Instant, abandonAt: Instant
+    ) {
+        let origin = origin ?? CommandOrigin(client: random.next(), bornAt: authority.appliedIndex)
+        self.origin = origin
+        let sequence = proposals.takeSequence()
+        let envelope = CommandEnvelope(
+            client: origin.client, bornAt: origin.bornAt, sequence: sequence,
+            lowestUnacknowledged: proposals.lowestSequence(of: origin.client) ?? sequence, command: command)
+        proposals.add(
+            ProposalTable.Proposal(
+                request: request, client: origin.client, sequence: sequence, command: command,
+                envelope: envelope.encode(), refuseAt: refuseAt, abandonAt: abandonAt))
+    }
+
+    mutating func readBarrier(_ request: RequestID, now: Instant, into effects: inout [NodeEffect]) {
+        guard haltReason == nil else { return effects.append(.answer(request, .refused(.stopping))) }
+        guard !reads.isFull else { return effects.append(.answer(request, .refused(.overloaded))) }
+        reads.add(
+            ReadTable.Read(request: request, round: 0, index: nil, askAgainAt: now, refuseAt: now + timing.holdLimit))
+    }
+
+    /// Moves every waiting request one step: send, repeat, answer or give up.
+    mutating func advanceRequests(now: Instant, into effects: inout [NodeEffect]) {
+        guard haltReason == nil else { return }
+        if consensus.role == .leader { runDuties(now: now, into: &effects) }
+        dispatchProposals(now: now)
+        for expired in proposals.takeExpired(at: now) {
+            guard let request = expired.request else { continue }
+            effects.append(.answer(request, .refused(expired.openAttempts.isEmpty ? .noQuorum : .outcomeUnknown)))
+        }
+        for round in reads.takeOverdue(at: now, askAgainAfter: timing.retryInterval) {
+            consensus.requestRead(id: round, now: now, into: &raftEffects)
+        }
+        for read in reads.takeReady(applied: authority.appliedIndex) {
+            effects.append(.answer(read.request, .readable(authority.appliedIndex)))
+        }
+        for expired in reads.takeExpired(at: now) {
+            effects.append(.answer(expired.request, .refused(.noQuorum)))
+        }
+    }
+
+    private mutating func dispatchProposals(now: Instant) {
+        guard !proposals.isEmpty, let leader = consensus.leader else { return }
+        let term = consensus.term
+        for position in proposals.proposals.indices {
+            let proposal = proposals.proposals[position]
+            if let sent = proposal.sentTo, sent == (leader, term), now < proposal.resendAt { continue }
+            if consensus.role == .leader {
+                guard case .success = consensus.propose(proposal.envelope, now: now, into: &raftEffects) else { return }
+                proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
+            } else if let node = roster.entry(of: leader)?.node {
+                let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
+                outbox.append(
+                    (.node, PeerMessage.forward(attempt: attempt, envelope: proposal.envelope).encode(), node))
+            }
+        }
+    }
+
+    mutating func apply(_ entries: [Entry], now: Instant, into effects: inout [NodeEffect]) {
+        for entry in entries {
+            guard entry.kind == .command else {
+                authority.noteApplied(entry.index)
+                continue
+            }
+            let applied = authority.apply(entry.payload, at: entry.index, time: entry.time)
+            effects.append(.event(.applied(entry.index, applied.reply)))
+            guard let proposal = proposals.remove(client: applied.client, sequence: applied.sequence) else { continue }
+            if applied.reply == .refused(.clientExpired) {
+                // It was not run, and never will be under this id: ask again as someone new.
+                if origin?.client == applied.client { origin = nil }
+                enqueue(
+                    proposal.command, for: proposal.request, refuseAt: proposal.refuseAt,
+                    abandonAt: proposal.abandonAt)
+            } else if let request = proposal.request {
+                effects.append(.answer(request, .committed(applied.reply, at: entry.index)))
+            }
+        }
+        viewVersion += 1
+    }
+}
+
+/// Whose commands these are, to the exactly-once table.
+struct CommandOrigin: Hashable, Sendable {
+    let client: UInt64
+    /// What this node had applied when it drew the id.
+    let bornAt: LogIndex
+}
+
+extension ProposalTable {
+    /// Records that the proposal was handed to a leader, and returns the attempt's number.
+    @discardableResult
+    mutating func markSent(
+        _ position: Int, to leader: ReplicaID, in term: Term, resendAt: Instant
+    ) -> UInt64 {
+        let attempt = takeAttempt()
+        update(at: position) {
+            // The oldest is dropped only when many are open: then the outcome stays unknown anyway.
+            if $0.openAttempts.count == 16 { $0.openAttempts.removeFirst() }
+            $0.openAttempts.append(attempt)
+            $0.sentTo = (leader, term)
+            $0.resendAt = resendAt
+        }
+        return attempt
+    }
+}

@@ -1,0 +1,251 @@
+import Authority
+import Gossip
+import Primitives
+import Raft
+import Routing
+import SecureChannel
+
+/// A whole node's brain as one value: it introduces the cores to each other and owns nothing that can block, wait or
+/// surprise. Time, bytes and chance come in; effects go out. The agent and the simulator drive this same type.
+///
+/// ```
+/// datagram ── sealer.open ──┬─ gossip ─▶ Membership ─▶ sections, members ─┐
+///                           ├─ raft ───▶ Consensus ──▶ apply ─▶ Authority ├─▶ ClusterView
+///                           └─ node ───▶ forwarded proposals ─────────────┘
+/// ```
+///
+/// After every call the caller runs the effects in order and wakes the brain again at `nextDeadline` with `tick`.
+package struct NodeBrain: Sendable {
+    package let me: NodeID
+    package let name: String
+    let roster: Roster
+    let timing: NodeTiming
+    /// Names this process life to the exactly-once table; drawn with the first command.
+    var origin: CommandOrigin?
+    var random: SeededRandom
+
+    private(set) var sealer: any FrameSealer
+    package internal(set) var membership: Membership
+    package internal(set) var consensus: Consensus
+    package internal(set) var authority = AuthorityState()
+    private var writeAheadLog: WriteAheadLog
+    var proposals = ProposalTable()
+    var reads = ReadTable()
+    var duties = PrimaryDuties()
+    var counters = NodeCounters()
+    /// Why this node takes part no longer; nil while it does.
+    package internal(set) var haltReason: String?
+    /// Grows whenever `makeView` would return something new.
+    package internal(set) var viewVersion: UInt64 = 0
+    /// Reused between calls.
+    private var gossipEffects: [GossipEffect] = []
+    var raftEffects: [RaftEffect] = []
+
+    /// A recovered node. Run `effects` first: they hold what recovery repairs on disk.
+    package init(
+        setup: NodeSetup, recovery: WALRecovery, sealer: any FrameSealer, random: SeededRandom, now: Instant,
+        into effects: inout [NodeEffect]
+    ) {
+        self.random = random
+        me = setup.me
+        name = setup.name
+        roster = setup.roster
+        timing = setup.timing
+        self.sealer = sealer
+        membership = Membership(
+            me: Contact(id: setup.me, name: setup.name, endpoint: setup.endpoint), bootEpoch: setup.bootEpoch,
+            config: setup.gossip, seeds: setup.contacts, random: self.random.fork(), now: now)
+        guard let entry = setup.roster.entry(of: setup.me) else {
+            preconditionFailure("node \(setup.me) is not in its own roster")
+        }
+        consensus = Consensus(
+            replica: entry.replica, genesis: setup.roster.configuration, config: setup.raft,
+            recovered: RecoveredLog(recovery), random: self.random.fork(), now: now)
+        writeAheadLog = recovery.log
+        membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
+        tick(now: now, into: &effects)
+    }
+
+    // MARK: Inputs
+
+    package mutating func handle(_ input: NodeInput, now: Instant, into effects: inout [NodeEffect]) {
+        switch input {
+        case .datagram(let bytes, let source): receive(bytes, from: source, now: now)
+        case .streamMessage(let payload, let kind, let peer):
+            receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now)
+        case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
+        case .diskFailed(let reason): halt(reason, into: &effects)
+        case .submit(let request, let command):
+            submit(command, for: request, now: now, into: &effects)
+        case .readBarrier(let request): readBarrier(request, now: now, into: &effects)
+        case .forget(let request):
+            proposals.remove(request: request)
+            reads.remove(request)
+        case .publish(let section):
+            membership.publish(section.id, bytes: section.encode(), now: now)
+            viewVersion += 1
+        case .wallClock(let unixMilliseconds): duties.wallClock = (unixMilliseconds, now)
+        case .paused: membership.notePause(now: now)
+        case .leave: membership.leave(now: now, into: &gossipEffects)
+        }
+        settle(now: now, into: &effects)
+    }
+
+    package mutating func tick(now: Instant, into effects: inout [NodeEffect]) {
+        membership.tick(now: now, into: &gossipEffects)
+        if haltReason == nil { consensus.tick(now: now, into: &raftEffects) }
+        settle(now: now, into: &effects)
+    }
+
+    /// When `tick` is due next, if nothing else happens.
+    package var nextDeadline: Instant {
+        var next = min(membership.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
+        if haltReason == nil { next = min(next, consensus.nextDeadline) }
+        return next
+    }
+
+    package func checkInvariants() {
+        membership.checkInvariants()
+        consensus.checkInvariants()
+        authority.checkInvariants()
+        precondition(
+            authority.appliedIndex <= consensus.commitIndex,
+            "applied \(authority.appliedIndex) is beyond commit \(consensus.commitIndex)")
+    }
+
+    // MARK: Datagrams
+
+    private mutating func receive(_ bytes: [UInt8], from source: Endpoint, now: Instant) {
+        counters.receivedDatagrams += 1
+        do throws(FrameRejection) {
+            let frame = try sealer.open(bytes)
+            receive(frame, from: source, now: now)
+        } catch {
+            counters.reject(error)
+        }
+    }
+
+    /// `source` is nil for a stream.
+    private mutating func receive(_ frame: OpenedFrame, from source: Endpoint?, now: Instant) {
+        let peer = frame.peer.node
+        switch frame.kind {
+        case .gossip:
+            guard let source else { return }
+            membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
+        case .raft:
+            guard haltReason == nil, let replica = roster.entry(of: peer)?.replica else { return }
+            do throws(DecodeError) {
+                let message = try RaftMessage.decode(frame.payload)
+                consensus.handle(message, from: replica, now: now, into: &raftEffects)
+                viewVersion += 1
+            } catch {
+                counters.malformedPayloads += 1
+            }
+        case .node:
+            do throws(DecodeError) {
+                handle(try PeerMessage(decoding: frame.payload), from: peer, now: now)
+            } catch {
+                counters.malformedPayloads += 1
+            }
+        }
+    }
+
+    private mutating func handle(_ message: PeerMessage, from peer: NodeID, now: Instant) {
+        switch message {
+        case .forward(let attempt, let envelope):
+            guard haltReason == nil, roster.entry(of: peer) != nil else { return }
+            switch consensus.propose(envelope, now: now, into: &raftEffects) {
+            case .success: break
+            case .failure: outbox.append((.node, PeerMessage.refusal(attempt: attempt).encode(), peer))
+            }
+        case .refusal(let attempt): proposals.refuse(attempt: attempt)
+        }
+    }
+
+    /// Messages to other brains that wait for the end of the current step.
+    var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
+
+    // MARK: Settling
+
+    /// Lets the cores' effects run into each other until none is left. Bounded: each round only reacts to what the one
+    /// before produced, and nothing here answers itself.
+    private mutating func settle(now: Instant, into effects: inout [NodeEffect]) {
+        advanceRequests(now: now, into: &effects)
+        while !raftEffects.isEmpty {
+            let batch = raftEffects
+            raftEffects.removeAll(keepingCapacity: true)
+            for effect in batch { run(effect, now: now, into: &effects) }
+            advanceRequests(now: now, into: &effects)
+        }
+        if !gossipEffects.isEmpty {
+            let batch = gossipEffects
+            gossipEffects.removeAll(keepingCapacity: true)
+            for effect in batch { run(effect, into: &effects) }
+        }
+        for message in outbox { send(message.payload, kind: message.kind, to: message.to, into: &effects) }
+        outbox.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func run(_ effect: GossipEffect, into effects: inout [NodeEffect]) {
+        switch effect {
+        case .send(let payload, let id, let endpoint):
+            counters.sentDatagrams += 1
+            effects.append(.sendDatagram(sealer.seal(payload, kind: .gossip, to: id), to: endpoint))
+        case .memberChanged(let member):
+            viewVersion += 1
+            effects.append(.event(.memberChanged(member)))
+        case .sectionChanged: viewVersion += 1
+        }
+    }
+
+    private mutating func run(_ effect: RaftEffect, now: Instant, into effects: inout [NodeEffect]) {
+        switch effect {
+        case .persist(let write):
+            // Consensus has one write under way at a time, and gathers what comes meanwhile into the next.
+            effects.append(.disk(write: write.sequence, writeAheadLog.plan([write])))
+        case .send(let message, let replica):
+            guard let entry = roster.entry(of: replica) else { return }
+            send(RaftMessage.encode(message), kind: .raft, to: entry.node, into: &effects)
+        case .apply(let entries): apply(entries, now: now, into: &effects)
+        case .roleChanged:
+            viewVersion += 1
+            duties.restart()
+            effects.append(.event(.roleChanged(consensus.role, consensus.term, leader: leader)))
+        case .readReady(let round, let index): reads.resolve(round: round, index: index)
+        case .readFailed(let round): reads.fail(round: round, askAgainAt: now + timing.retryInterval)
+        }
+    }
+
+    /// By datagram where it fits one, else by stream.
+    private mutating func send(_ payload: [UInt8], kind: FrameKind, to node: NodeID, into effects: inout [NodeEffect]) {
+        guard let endpoint = membership.member(node)?.endpoint ?? timing.contactEndpoint(of: node) else { return }
+        if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
+            counters.sentDatagrams += 1
+            effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))
+        } else {
+            effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
+        }
+    }
+
+    private mutating func halt(_ reason: String, into effects: inout [NodeEffect]) {
+        guard haltReason == nil else { return }
+        haltReason = reason
+        viewVersion += 1
+        raftEffects.removeAll()
+        effects.append(.event(.halted(reason)))
+        for proposal in proposals.takeAll() {
+            guard let request = proposal.request else { continue }
+            effects.append(.answer(request, .refused(proposal.openAttempts.isEmpty ? .stopping : .outcomeUnknown)))
+        }
+        for read in reads.takeAll() { effects.append(.answer(read.request, .refused(.stopping))) }
+    }
+
+    /// The leader that consensus knows, as a node.
+    package var leader: NodeID? { consensus.leader.flatMap { roster.entry(of: $0)?.node } }
+}
+
+extension NodeCounters {
+    mutating func reject(_ reason: FrameRejection) {
+        rejectedFrames["\(reason)", default: 0] += 1
+    }
+}

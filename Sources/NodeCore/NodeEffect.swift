@@ -1,0 +1,33 @@
+import Authority
+import Gossip
+import Primitives
+import Raft
+import SecureChannel
+
+/// What a node's brain asks of its runtime, in order.
+package enum NodeEffect: Sendable {
+    case sendDatagram([UInt8], to: Endpoint)
+    /// Send over the sealed stream to that node, connecting first if need be. May be lost with the connection.
+    case sendStream([UInt8], kind: FrameKind, to: NodeID, at: Endpoint)
+    /// Run these in order, then give back `NodeInput.diskDone` with the write's number. One write at a time.
+    case disk(write: UInt64, [DiskOperation])
+    case answer(RequestID, NodeAnswer)
+    /// Something worth a line in the log, the interface or a trace.
+    case event(NodeEvent)
+}
+
+package enum NodeAnswer: Hashable, Sendable {
+    /// The command was committed and this node has applied it.
+    case committed(AuthorityReply, at: LogIndex)
+    /// This node has applied everything that was committed before the barrier was asked for.
+    case readable(LogIndex)
+    case refused(CoreRefusal)
+}
+
+package enum NodeEvent: Hashable, Sendable {
+    case roleChanged(Consensus.Role, Term, leader: NodeID?)
+    case memberChanged(Member)
+    case applied(LogIndex, AuthorityReply)
+    /// The node no longer takes part: its disk failed. A restart recovers what was durable.
+    case halted(String)
+}

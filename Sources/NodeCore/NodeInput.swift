@@ -1,0 +1,36 @@
+import Authority
+import Primitives
+import SecureChannel
+
+/// Names one request of the surroundings; the answer carries it back. Chosen by the caller, unique per process life.
+package struct RequestID: Hashable, Comparable, Sendable {
+    package let value: UInt64
+    package init(_ value: UInt64) { self.value = value }
+    package static func < (a: RequestID, b: RequestID) -> Bool { a.value < b.value }
+}
+
+/// Everything that can happen to a node, besides time passing.
+package enum NodeInput: Sendable {
+    /// A datagram as it arrived, still sealed.
+    case datagram([UInt8], from: Endpoint)
+    /// A message that arrived whole on a sealed stream.
+    case streamMessage([UInt8], kind: FrameKind, from: AuthenticatedPeer)
+    /// Every operation of a `NodeEffect.disk` write is durable.
+    case diskDone(write: UInt64)
+    /// The disk failed, which is final: this node stops taking part.
+    case diskFailed(String)
+    /// Propose a command to the mesh; answered by `NodeEffect.answer`.
+    case submit(RequestID, AuthorityCommand)
+    /// Wait until this node has applied all that was committed before; answered by `NodeEffect.answer`.
+    case readBarrier(RequestID)
+    /// The caller no longer waits; drop the request if it has not been sent.
+    case forget(RequestID)
+    /// This node's own newest health.
+    case publish(HealthSection)
+    /// Milliseconds since 1970 as this machine believes; used only by a leader to anchor the log's clock.
+    case wallClock(unixMilliseconds: Int64)
+    /// The process did not run for this long (suspended, stopped, starved): nobody else was silent meanwhile.
+    case paused(Duration)
+    /// Say goodbye to the mesh before stopping.
+    case leave
+}

@@ -1,0 +1,62 @@
+import Gossip
+import Primitives
+import Raft
+
+/// What a brain is made from: identity, roster and timing, all decided before it starts.
+package struct NodeSetup: Sendable {
+    package let me: NodeID
+    package let name: String
+    package let endpoint: Endpoint
+    /// Grows with every start of this data directory.
+    package let bootEpoch: UInt64
+    package let roster: Roster
+    package let contacts: [Contact]
+    package let descriptor: NodeDescriptor
+    package let raft: RaftConfig
+    package let gossip: GossipConfig
+    package let timing: NodeTiming
+
+    /// `contacts` are the other roster members with an address to start from.
+    package init(
+        me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
+        descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig
+    ) {
+        self.me = me
+        self.name = name
+        self.endpoint = endpoint
+        self.bootEpoch = bootEpoch
+        self.roster = roster
+        self.contacts = contacts
+        self.descriptor = descriptor
+        self.raft = raft
+        self.gossip = gossip
+        timing = NodeTiming(electionTimeout: raft.electionTimeout, contacts: contacts)
+    }
+}
+
+/// How long requests wait, all derived from the election timeout E.
+package struct NodeTiming: Sendable {
+    /// The largest UDP payload that is sent: fits every path MTU of 1280 and above (RFC 8200 §5) with room for tunnels.
+    package static let datagramBytesMax = 1200
+
+    let electionTimeout: Duration
+    /// A leaderless node holds a request this long before refusing it: long enough for one election.
+    let holdLimit: Duration
+    /// A request that may have been appended is given up after this long.
+    let outcomeLimit: Duration
+    /// A forwarded or read request without an answer is repeated after this long.
+    let retryInterval: Duration
+    private let contacts: [Contact]
+
+    init(electionTimeout: Duration, contacts: [Contact]) {
+        self.electionTimeout = electionTimeout
+        holdLimit = min(.seconds(1), electionTimeout * 3)
+        outcomeLimit = max(.seconds(3), electionTimeout * 10)
+        retryInterval = electionTimeout
+        self.contacts = contacts
+    }
+
+    func contactEndpoint(of node: NodeID) -> Endpoint? {
+        contacts.first { $0.id == node }?.endpoint
+    }
+}

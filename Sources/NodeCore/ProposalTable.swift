@@ -1,0 +1,115 @@
+import Authority
+import Primitives
+
+/// Commands of this node that wait for their outcome, in the order they were submitted.
+///
+/// A command may be sent to several leaders, or to one again; its envelope makes that harmless (exactly once, Ongaro's
+/// thesis §6.3). What the table keeps honest is the refusal: as long as some attempt may have been appended, the outcome
+/// is unknown; only when every attempt was refused may the client be told that nothing happened.
+struct ProposalTable: Sendable {
+    struct Proposal: Sendable {
+        /// nil for the node's own duties: nobody waits.
+        let request: RequestID?
+        let client: UInt64
+        let sequence: UInt64
+        let command: AuthorityCommand
+        let envelope: [UInt8]
+        /// Give up then, if no attempt may have been appended.
+        let refuseAt: Instant
+        /// Give up then in any case.
+        let abandonAt: Instant
+        /// Attempts that were sent and not refused.
+        var openAttempts: [UInt64] = []
+        /// Where the newest attempt went, so that it is not repeated needlessly.
+        var sentTo: (leader: ReplicaID, term: Term)?
+        var resendAt: Instant = .distantFuture
+    }
+
+    /// More than this many waiting commands are refused as overload.
+    static let limit = 1024
+
+    private(set) var proposals: [Proposal] = []
+    private var nextSequence: UInt64 = 1
+    private var nextAttempt: UInt64 = 1
+
+    var isFull: Bool { proposals.count >= Self.limit }
+    var isEmpty: Bool { proposals.isEmpty }
+
+    /// The oldest command of this origin that still waits: replies to earlier ones are not needed any more.
+    func lowestSequence(of client: UInt64) -> UInt64? {
+        proposals.first { $0.client == client }?.sequence
+    }
+
+    mutating func takeSequence() -> UInt64 {
+        defer { nextSequence += 1 }
+        return nextSequence
+    }
+
+    mutating func takeAttempt() -> UInt64 {
+        defer { nextAttempt += 1 }
+        return nextAttempt
+    }
+
+    mutating func add(_ proposal: Proposal) {
+        precondition(proposals.last.map { $0.sequence < proposal.sequence } ?? true, "sequences grow")
+        proposals.append(proposal)
+    }
+
+    mutating func update(at position: Int, _ body: (inout Proposal) -> Void) {
+        body(&proposals[position])
+    }
+
+    /// Removes this proposal, if it still waits.
+    mutating func remove(client: UInt64, sequence: UInt64) -> Proposal? {
+        guard let position = position(of: sequence), proposals[position].client == client else { return nil }
+        return proposals.remove(at: position)
+    }
+
+    mutating func remove(request: RequestID) {
+        proposals.removeAll { $0.request == request && $0.openAttempts.isEmpty }
+    }
+
+    mutating func refuse(attempt: UInt64) {
+        for position in proposals.indices {
+            guard let found = proposals[position].openAttempts.firstIndex(of: attempt) else { continue }
+            proposals[position].openAttempts.remove(at: found)
+            proposals[position].sentTo = nil
+            return
+        }
+    }
+
+    /// Removes and returns every proposal that waited too long.
+    mutating func takeExpired(at now: Instant) -> [Proposal] {
+        guard proposals.contains(where: { Self.isExpired($0, at: now) }) else { return [] }
+        let expired = proposals.filter { Self.isExpired($0, at: now) }
+        proposals.removeAll { Self.isExpired($0, at: now) }
+        return expired
+    }
+
+    mutating func takeAll() -> [Proposal] {
+        defer { proposals = [] }
+        return proposals
+    }
+
+    var nextDeadline: Instant {
+        var next = Instant.distantFuture
+        for proposal in proposals {
+            next = min(next, proposal.openAttempts.isEmpty ? proposal.refuseAt : proposal.abandonAt, proposal.resendAt)
+        }
+        return next
+    }
+
+    private static func isExpired(_ proposal: Proposal, at now: Instant) -> Bool {
+        now >= proposal.abandonAt || (proposal.openAttempts.isEmpty && now >= proposal.refuseAt)
+    }
+
+    private func position(of sequence: UInt64) -> Int? {
+        var low = 0
+        var high = proposals.count
+        while low < high {
+            let middle = (low + high) / 2
+            if proposals[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+        }
+        return low < proposals.count && proposals[low].sequence == sequence ? low : nil
+    }
+}

@@ -1,0 +1,64 @@
+import Authority
+import NodeCore
+import Primitives
+import Raft
+
+/// Looks at every node of the world at once, and says what no node may ever see broken.
+struct Checkers: Sendable {
+    /// Election safety (Raft §5.2): who led each term.
+    private var leaders: [Term: Int] = [:]
+    /// State machine safety (Raft §5.4.3): what was applied at each index, by its first applier.
+    private var applied: [LogIndex: AuthorityReply] = [:]
+    /// Sessions whose grant was answered: they must stay until someone ends them.
+    private(set) var granted: [SessionID: LogIndex] = [:]
+    /// Sessions whose end was answered: they must never come back.
+    private(set) var ended: [SessionID: LogIndex] = [:]
+
+    /// Returns what is wrong, or nil.
+    mutating func observe(_ event: NodeEvent, of node: Int) -> String? {
+        switch event {
+        case .roleChanged(.leader, let term, _):
+            guard let other = leaders.updateValue(node, forKey: term), other != node else { return nil }
+            return "election safety: n\(other + 1) and n\(node + 1) both led term \(term)"
+        case .applied(let index, let reply):
+            guard let first = applied.updateValue(reply, forKey: index), first != reply else { return nil }
+            return "state machine safety: index \(index) gave \(first), and \(reply) on n\(node + 1)"
+        case .roleChanged, .memberChanged, .halted: return nil
+        }
+    }
+
+    mutating func noteGranted(_ id: SessionID, at index: LogIndex) { granted[id] = index }
+    mutating func noteEnded(_ id: SessionID, at index: LogIndex) { ended[id] = index }
+
+    /// Every session that was answered for is where it should be, on every node that has applied that far.
+    func sessionViolations(in world: World) -> [String] {
+        var found: [String] = []
+        for node in 0..<world.nodeCount {
+            guard let authority = world.brain(of: node)?.authority else { continue }
+            for (id, index) in granted.sorted(by: { $0.value < $1.value }) {
+                guard index <= authority.appliedIndex else { continue }
+                let endedAt = ended[id]
+                if let endedAt, endedAt <= authority.appliedIndex {
+                    if authority.sessions[id] != nil { found.append("\(world.name(of: node)) revived session \(id)") }
+                } else if endedAt == nil, authority.sessions[id] == nil {
+                    found.append("\(world.name(of: node)) lost session \(id)")
+                }
+            }
+        }
+        return found
+    }
+
+    /// Nodes that have applied equally far hold equal state.
+    func divergence(in world: World) -> String? {
+        var digests: [LogIndex: (node: Int, digest: UInt64)] = [:]
+        for node in 0..<world.nodeCount {
+            guard let authority = world.brain(of: node)?.authority else { continue }
+            let digest = authority.digest()
+            if let other = digests[authority.appliedIndex], other.digest != digest {
+                return "\(world.name(of: node)) and \(world.name(of: other.node)) differ at \(authority.appliedIndex)"
+            }
+            digests[authority.appliedIndex] = (node, digest)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,169 @@
+import Primitives
+import Raft
+
+/// A disk that keeps promises no better than a real one: what was not synced when the power went may be there, may be
+/// missing, or may be there in part.
+///
+/// ```
+///   write ─▶ pending (seen by reads) ── sync ─▶ durable
+///                     └── power cut ─▶ any prefix of the pending changes, the last one torn at a sector
+/// ```
+/// Deviation from real disks, on the kind side: pending changes of one file reach the platter in order. Reordering and
+/// rotting sectors are faults of their own.
+struct SimulatedDisk: Sendable {
+    static let sectorBytes = 512
+
+    private enum Change: Sendable {
+        case write(offset: Int, bytes: [UInt8])
+        case truncate(length: Int)
+    }
+
+    /// A change that is not durable, and what it replaced: enough to take it back.
+    private struct Pending: Sendable {
+        let change: Change
+        let lengthBefore: Int
+        /// The bytes that a write overwrote, or that a truncation cut off.
+        let replaced: [UInt8]
+    }
+
+    private struct File: Sendable {
+        var content: [UInt8] = []
+        var pending: [Pending] = []
+        var isNameDurable = false
+        var isRemoved = false
+    }
+
+    /// How long one sync takes.
+    var syncLatency: ClosedRange<Duration> = .microseconds(80)...(.microseconds(400))
+    /// Nothing completes any more; the node does not notice by itself.
+    var isHung = false
+    private var files: [String: File] = [:]
+
+    /// Applies one operation to what reads see. A sync takes effect with `finishSync`, later.
+    mutating func begin(_ operation: DiskOperation) {
+        switch operation {
+        case .write(let name, let offset, let bytes): change(name, .write(offset: offset, bytes: bytes))
+        case .truncate(let name, let length): change(name, .truncate(length: length))
+        case .remove(let name): files[name]?.isRemoved = true
+        case .sync, .syncDirectory: break
+        }
+    }
+
+    /// The sync completed: what was pending is durable.
+    mutating func finishSync(_ operation: DiskOperation) {
+        switch operation {
+        case .sync(let name): files[name]?.pending.removeAll(keepingCapacity: true)
+        case .syncDirectory:
+            for name in files.keys.sorted() {
+                if files[name]?.isRemoved == true {
+                    files[name] = nil
+                } else {
+                    files[name]?.isNameDurable = true
+                }
+            }
+        case .write, .truncate, .remove: break
+        }
+    }
+
+    static func isSync(_ operation: DiskOperation) -> Bool {
+        switch operation {
+        case .sync, .syncDirectory: true
+        case .write, .truncate, .remove: false
+        }
+    }
+
+    /// The power goes: keeps a random prefix of each file's pending changes, the last of them torn.
+    mutating func cutPower(random: inout SeededRandom) {
+        isHung = false
+        for name in files.keys.sorted() {
+            guard var file = files.removeValue(forKey: name) else { continue }
+            if !file.isNameDurable, random.chance(1, in: 2) { continue }
+            for pending in file.pending.reversed() { Self.revert(pending, in: &file.content) }
+            let kept = random.below(file.pending.count + 1)
+            for (position, pending) in file.pending.prefix(kept).enumerated() {
+                let isTorn = position == kept - 1 && random.chance(1, in: 2)
+                let change = isTorn ? Self.tear(pending.change, random: &random) : pending.change
+                _ = Self.apply(change, to: &file.content)
+            }
+            files[name] = File(content: file.content, isNameDurable: true)
+        }
+    }
+
+    /// The process died but the machine did not: the system still writes what it was given.
+    mutating func killProcess() {
+        isHung = false
+        for name in files.keys.sorted() {
+            guard let file = files.removeValue(forKey: name), !file.isRemoved else { continue }
+            files[name] = File(content: file.content, isNameDurable: true)
+        }
+    }
+
+    /// Throws everything away, as after the machine was installed anew.
+    mutating func wipe() { files = [:] }
+
+    /// Inverts one bit of what is durable; false if there is no such byte.
+    mutating func flipBit(_ bit: Int, of name: String) -> Bool {
+        guard let file = files[name], bit / 8 < file.content.count else { return false }
+        files[name]?.content[bit / 8] ^= 1 << (bit % 8)
+        return true
+    }
+
+    private mutating func change(_ name: String, _ change: Change) {
+        // Taken out while it changes, so that its bytes are changed in place.
+        var file = files.removeValue(forKey: name) ?? File()
+        file.isRemoved = false
+        file.pending.append(Self.apply(change, to: &file.content))
+        files[name] = file
+    }
+
+    private static func apply(_ change: Change, to content: inout [UInt8]) -> Pending {
+        let length = content.count
+        switch change {
+        case .write(let offset, let bytes):
+            let replaced = Array(content[min(offset, length)..<min(offset + bytes.count, length)])
+            if length < offset + bytes.count {
+                content.append(contentsOf: repeatElement(0, count: offset + bytes.count - length))
+            }
+            content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            return Pending(change: change, lengthBefore: length, replaced: replaced)
+        case .truncate(let newLength):
+            let replaced = Array(content[min(newLength, length)...])
+            if length > newLength { content.removeLast(length - newLength) }
+            return Pending(change: change, lengthBefore: length, replaced: replaced)
+        }
+    }
+
+    private static func revert(_ pending: Pending, in content: inout [UInt8]) {
+        switch pending.change {
+        case .write(let offset, _):
+            content.removeLast(content.count - pending.lengthBefore)
+            if !pending.replaced.isEmpty {
+                content.replaceSubrange(offset..<offset + pending.replaced.count, with: pending.replaced)
+            }
+        case .truncate: content.append(contentsOf: pending.replaced)
+        }
+    }
+
+    /// Cuts a write at a sector boundary; a truncation happens or not.
+    private static func tear(_ change: Change, random: inout SeededRandom) -> Change {
+        guard case .write(let offset, let bytes) = change else { return change }
+        let firstBoundary = sectorBytes - offset % sectorBytes
+        var cuts = [0]
+        cuts += stride(from: firstBoundary, to: bytes.count, by: sectorBytes)
+        let cut = cuts[random.below(cuts.count)]
+        return .write(offset: offset, bytes: Array(bytes.prefix(cut)))
+    }
+}
+
+extension SimulatedDisk: DiskReader {
+    struct MissingFile: Error { let name: String }
+
+    func fileNames() throws -> [String] {
+        files.filter { !$0.value.isRemoved }.keys.sorted()
+    }
+
+    func read(_ file: String) throws -> [UInt8] {
+        guard let found = files[file], !found.isRemoved else { throw MissingFile(name: file) }
+        return found.content
+    }
+}

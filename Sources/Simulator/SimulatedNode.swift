@@ -1,0 +1,67 @@
+import Authority
+import Gossip
+import NodeCore
+import Primitives
+import Raft
+import Routing
+import SecureChannel
+
+/// One machine of the world: its disk and clock, and the brain that runs on it while it is up.
+struct SimulatedNode: Sendable {
+    let name: String
+    let id: NodeID
+    let replica: ReplicaID
+    let endpoint: Endpoint
+    let rank: Int
+    var disk = SimulatedDisk()
+    var clock: SimulatedClock
+    /// nil while the machine or its process is down.
+    var brain: NodeBrain?
+    /// Counts starts; what an earlier life scheduled is ignored.
+    var life = 0
+    /// The world time at which a wake-up is already queued.
+    var wakeAt: Instant = .distantFuture
+    /// Set while the process is stopped (SIGSTOP, suspended): inputs wait in `held`.
+    var pausedSince: Instant?
+    var held: [NodeInput] = []
+    /// The disk batch that is being written, and how far it got.
+    var batch: (number: UInt64, operations: [DiskOperation], next: Int)?
+
+    var isRunning: Bool { brain != nil }
+}
+
+/// What every node of a world is provisioned with.
+struct Provision: Sendable {
+    static let cluster: [UInt8] = Array("simulated-mesh-1".utf8)
+
+    let roster: Roster
+    let raft: RaftConfig
+    let gossip: GossipConfig
+
+    /// n1 is named aurora's rank: the highest. The others are equal.
+    init(nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration) {
+        let voters = Roster.chooseVoters(nodes.map { ($0.name, $0.rank) })
+        let genesis = Genesis(
+            cluster: Self.cluster,
+            members: nodes.map {
+                Genesis.Member(
+                    name: $0.name, node: $0.id, replica: $0.replica, rank: $0.rank, isVoter: voters.contains($0.name))
+            })
+        guard let roster = Roster(genesis) else { preconditionFailure("a generated genesis is well-formed") }
+        self.roster = roster
+        raft = RaftConfig.make(
+            roster: roster, electionTimeout: electionTimeout, heartbeatInterval: heartbeatInterval)
+        gossip = GossipConfig()
+    }
+
+    func setup(for node: SimulatedNode, among nodes: [SimulatedNode]) -> NodeSetup {
+        NodeSetup(
+            me: node.id, name: node.name, endpoint: node.endpoint, bootEpoch: UInt64(node.life), roster: roster,
+            contacts: nodes.filter { $0.id != node.id }
+                .map { Contact(id: $0.id, name: $0.name, endpoint: $0.endpoint) },
+            descriptor: NodeDescriptor(
+                http: Endpoint(ipv4: 10, 0, 0, 1, port: 3000), trustClass: .core, rank: node.rank, version: "simulated",
+                verificationKey: Array(repeating: 0, count: 32), servesTLS: false),
+            raft: raft, gossip: gossip)
+    }
+}
