@@ -26,7 +26,8 @@ package struct GossipConfig: Sendable {
     package var smallMeshSuspicionMin: Duration = .milliseconds(100)
     /// Suspicion in a small mesh: the countdown of an accusation that nobody confirms.
     package var smallMeshSuspicionMax: Duration = .seconds(3)
-    /// Suspicion in a large mesh: min = this * max(1, log10 n) * probeInterval (Lifeguard's alpha).
+    /// Suspicion in a large mesh: min = this * max(1, log10 n) * probeInterval (Lifeguard's alpha), times the local
+    /// health multiplier.
     package var suspicionMinMultiplier = 3
     /// Suspicion in a large mesh: max = this * min (Lifeguard's beta).
     package var suspicionMaxMultiplier = 6

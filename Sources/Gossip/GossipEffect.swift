@@ -6,7 +6,7 @@ package enum GossipEffect: Hashable, Sendable {
     case send([UInt8], to: NodeID, at: Endpoint)
     /// A member appeared, changed state, moved or took a newer incarnation.
     case memberChanged(Member)
-    /// Another member's section has newer content.
+    /// Another member's section has newer content, or is gone because its owner began a new life.
     case sectionChanged(SectionID, of: NodeID)
 }
 

@@ -1,5 +1,7 @@
 /// The local health multiplier (Lifeguard §IV-A): a node that misses answers it was owed suspects itself first, and
 /// gives everyone more time. 0 is healthy.
+///
+/// Deviation: only waits are prolonged, not the intervals between probes. Probing is also how the score recovers.
 struct LocalHealth: Sendable {
     private(set) var score = 0
     let scoreMax: Int
@@ -9,7 +11,7 @@ struct LocalHealth: Sendable {
         self.scoreMax = scoreMax
     }
 
-    /// What probe timeouts and intervals are multiplied by.
+    /// What probe timeouts and the shortest suspicion are multiplied by.
     var multiplier: Int { score + 1 }
 
     mutating func improve() { score = max(0, score - 1) }

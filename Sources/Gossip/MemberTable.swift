@@ -46,6 +46,13 @@ struct MemberRow: Sendable {
         return true
     }
 
+    /// Forgets sections of lives before this one; returns which.
+    mutating func dropSections(before bootEpoch: UInt64) -> [SectionID] {
+        let stale = sections.filter { $0.section.bootEpoch < bootEpoch }.map(\.id)
+        if !stale.isEmpty { sections.removeAll { $0.section.bootEpoch < bootEpoch } }
+        return stale
+    }
+
     /// Stops a probe but remembers it for a late answer.
     mutating func endProbe() {
         if let probe { lateProbe = (probe.sequence, probe.sentAt) }

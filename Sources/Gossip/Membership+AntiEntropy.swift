@@ -107,7 +107,10 @@ extension Membership {
         {
             return true
         }
-        return entry.sections.contains { item in (row.section(item.section)?.stamp ?? .none) < item.stamp }
+        return entry.sections.contains { item in
+            item.stamp.bootEpoch >= row.member.incarnation.bootEpoch
+                && (row.section(item.section)?.stamp ?? .none) < item.stamp
+        }
     }
 
     // MARK: - Pages

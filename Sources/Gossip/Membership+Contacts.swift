@@ -5,8 +5,10 @@ import Primitives
 // find each other by their checksums.
 
 extension Membership {
-    var hasContacts: Bool {
-        table.rows.contains { $0.member.state == .dead } || seeds.contains { table.index(of: $0.id) == nil }
+    /// Call after a member appeared or changed state.
+    mutating func reviewContacts() {
+        hasContacts =
+            table.rows.contains { $0.member.state == .dead } || seeds.contains { table.index(of: $0.id) == nil }
     }
 
     mutating func tickContacts(now: Instant, into effects: inout [GossipEffect]) {

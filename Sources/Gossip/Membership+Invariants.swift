@@ -33,6 +33,9 @@ extension Membership {
             (row.suspicion != nil) == (member.state == .suspect), "member \(member.id) is \(member.state) with a countdown")
         precondition(row.probe == nil || member.state.isLive, "member \(member.id) is \(member.state) and probed")
         precondition(row.sections.count <= Section.countMax, "member \(member.id) has \(row.sections.count) sections")
+        precondition(
+            row.sections.allSatisfy { $0.section.bootEpoch >= member.incarnation.bootEpoch },
+            "member \(member.id) has sections of an earlier life")
         for (before, after) in zip(row.sections, row.sections.dropFirst()) {
             precondition(before.id < after.id, "sections of \(member.id) out of order")
         }

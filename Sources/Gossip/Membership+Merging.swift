@@ -61,6 +61,7 @@ extension Membership {
         if !probeOrder.isEmpty { probeOrder.insert(rumor.id, at: random.below(probeOrder.count + 1)) }
         effects.append(.memberChanged(member))
         reviewSuspicions()
+        reviewContacts()
         spread(index, isUrgent: false, now: source.now)
         if rumor.state == .suspect { merge(rumor, from: source, into: &effects) }
     }
@@ -70,7 +71,9 @@ extension Membership {
             reclaim(news.section, from: news.stamp, now: now, into: &effects)
             return
         }
-        guard let index = table.index(of: news.owner) else { return }
+        guard let index = table.index(of: news.owner),
+            news.stamp.bootEpoch >= table.rows[index].member.incarnation.bootEpoch
+        else { return }
         let section = Section(
             bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
         guard table.rows[index].store(section, as: news.section) else { return }
@@ -95,7 +98,13 @@ extension Membership {
         if state == .alive, before.state != .alive { table.rows[index].nextProbeAt = now }
         cachedChecksum = nil
         reviewSuspicions()
+        reviewContacts()
         effects.append(.memberChanged(table.rows[index].member))
+        guard incarnation.bootEpoch > before.incarnation.bootEpoch, index != me else { return }
+        // What an earlier life published no longer describes it; its owner may not even remember.
+        for section in table.rows[index].dropSections(before: incarnation.bootEpoch) {
+            effects.append(.sectionChanged(section, of: before.id))
+        }
     }
 
     // MARK: - Claims about us

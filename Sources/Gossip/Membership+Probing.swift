@@ -6,7 +6,7 @@ extension Membership {
     // MARK: - Time
 
     mutating func tickProbes(now: Instant, into effects: inout [GossipEffect]) {
-        for index in table.indices where index != me {
+        for index in table.indices {
             guard let probe = table.rows[index].probe, probe.deadline <= now else { continue }
             if !probe.isIndirect, askOthers(about: index, now: now, into: &effects) { continue }
             failProbe(of: index, now: now, into: &effects)
@@ -15,7 +15,7 @@ extension Membership {
             startProbe(of: index, now: now, into: &effects)
         }
         if !isSmall, nextRoundAt <= now {
-            nextRoundAt = now + config.probeInterval * health.multiplier
+            nextRoundAt = now + config.probeInterval
             if let index = nextInOrder() { startProbe(of: index, now: now, into: &effects) }
         }
     }
@@ -24,8 +24,7 @@ extension Membership {
     var probeDeadline: Instant {
         var deadline = Instant.distantFuture
         let isSmall = isSmall
-        let me = me
-        for index in table.indices where index != me && table.rows[index].member.state.isLive {
+        for index in table.indices where table.rows[index].member.state.isLive && table.rows[index].member.id != id {
             if let probe = table.rows[index].probe {
                 deadline = min(deadline, probe.deadline)
             } else if isSmall || table.rows[index].member.state == .suspect {
@@ -43,7 +42,7 @@ extension Membership {
     /// The next interval of silence that is accepted from a peer: shaken, so that of two peers sometimes the one and
     /// sometimes the other asks, and both come to measure the path.
     private mutating func accepted(_ interval: Duration) -> Duration {
-        random.duration(in: interval * 3 / 4...interval * 5 / 4) * health.multiplier
+        random.duration(in: interval * 3 / 4...interval * 5 / 4)
     }
 
     /// Everyone in a small mesh has its own time; in a large one only suspects do, whose last chance it is.

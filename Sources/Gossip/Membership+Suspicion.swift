@@ -75,8 +75,8 @@ extension Membership {
             return (least, max(least, config.smallMeshSuspicionMax))
         }
         let least =
-            config.probeInterval * config.suspicionMinMultiplier * max(1000, Self.logarithmPermille(table.liveCount))
-            / 1000
+            config.probeInterval * config.suspicionMinMultiplier * health.multiplier
+            * max(1000, Self.logarithmPermille(table.liveCount)) / 1000
         return (least, least * config.suspicionMaxMultiplier)
     }
 

@@ -35,6 +35,8 @@ package struct Membership: Sendable {
     var probeOrder: [NodeID] = []
     var nextRoundAt: Instant
     var nextContactAt: Instant
+    /// Whether anyone is to be called.
+    var hasContacts = false
     /// The contact called last; the next in ascending order follows.
     var lastContact: NodeID?
     var nextDigestAt: Instant
@@ -79,6 +81,7 @@ package struct Membership: Sendable {
         let incarnation = Incarnation(bootEpoch: max(1, bootEpoch), counter: 0)
         _ = table.insert(
             Member(id: me.id, name: me.name, endpoint: me.endpoint, incarnation: incarnation, state: .alive), now: now)
+        reviewContacts()
     }
 
     // MARK: - Inputs
