@@ -15,10 +15,5 @@ extension WriteAheadLog {
         precondition(
             terms.last.term <= slots.state.term,
             "the log reaches term \(terms.last.term), the hard state only \(slots.state.term)")
-        if let doubt {
-            precondition(
-                doubt.last > terms.last || doubt.last.index > terms.lastIndex,
-                "doubt about \(doubt.last) was settled by \(terms.last)")
-        }
     }
 }
