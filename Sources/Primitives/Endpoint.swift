@@ -37,10 +37,14 @@ package struct Endpoint: Hashable, Comparable, Sendable, CustomStringConvertible
 
     /// Parses `192.0.2.1:7946` or `[2001:db8::1]:7946`. Names are not resolved here; returns nil for anything else.
     package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
-        }
-        self.init(host: String(text[..<colon]), port: port)
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let host = text[..<colon]
+        let digits = text[text.index(after: colon)...]
+        // Without brackets the end of an IPv6 address could be taken for a port. `UInt16` alone would accept "+80".
+        guard !host.contains(":") || host.hasPrefix("["), digits.utf8.allSatisfy({ (48...57).contains($0) }),
+            let port = UInt16(digits)
+        else { return nil }
+        self.init(host: String(host), port: port)
     }
 
     /// Parses a numeric host, IPv6 with or without brackets.
@@ -67,9 +71,10 @@ package struct Endpoint: Hashable, Comparable, Sendable, CustomStringConvertible
         guard parts.count == 4 else { return nil }
         var word: UInt64 = 0
         for part in parts {
-            guard part.count <= 3, part.utf8.allSatisfy({ (48...57).contains($0) }), let byte = UInt8(part) else {
-                return nil
-            }
+            // A leading zero means octal to some readers (RFC 6943 §3.1.1).
+            guard part == "0" || !part.hasPrefix("0"), part.utf8.allSatisfy({ (48...57).contains($0) }),
+                let byte = UInt8(part)
+            else { return nil }
             word = word << 8 | UInt64(byte)
         }
         return word
@@ -80,7 +85,9 @@ package struct Endpoint: Hashable, Comparable, Sendable, CustomStringConvertible
             if part.isEmpty { return [] }
             var result: [UInt16] = []
             for group in part.split(separator: ":", omittingEmptySubsequences: false) {
-                guard (1...4).contains(group.count), let value = UInt16(group, radix: 16) else { return nil }
+                guard (1...4).contains(group.count), !group.hasPrefix("+"), let value = UInt16(group, radix: 16) else {
+                    return nil
+                }
                 result.append(value)
             }
             return result

@@ -15,19 +15,28 @@ package struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible 
 
     package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-    /// Saturates at `distantFuture`.
+    /// Saturates at `distantFuture`, and as far in the past.
     package static func + (instant: Instant, span: Duration) -> Instant {
-        let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(span.inNanoseconds)
-        return overflow ? .distantFuture : Instant(nanoseconds: sum)
+        let nanoseconds = span.inNanoseconds
+        let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(nanoseconds)
+        return overflow ? (nanoseconds < 0 ? .distantPast : .distantFuture) : Instant(nanoseconds: sum)
     }
 
+    /// Saturates likewise.
     package static func - (instant: Instant, span: Duration) -> Instant {
-        Instant(nanoseconds: instant.nanoseconds - span.inNanoseconds)
+        Instant(nanoseconds: difference(instant.nanoseconds, span.inNanoseconds))
     }
 
-    /// The span from `earlier` to `later`; negative if they are the other way round.
+    /// The span from `earlier` to `later`; negative if they are the other way round. Saturates at about 292 years.
     package static func - (later: Instant, earlier: Instant) -> Duration {
-        .nanoseconds(later.nanoseconds - earlier.nanoseconds)
+        .nanoseconds(difference(later.nanoseconds, earlier.nanoseconds))
+    }
+
+    private static let distantPast = Instant(nanoseconds: .min)
+
+    private static func difference(_ a: Int64, _ b: Int64) -> Int64 {
+        let (result, overflow) = a.subtractingReportingOverflow(b)
+        return overflow ? (b > 0 ? .min : .max) : result
     }
 
     package static func += (instant: inout Instant, span: Duration) { instant = instant + span }
