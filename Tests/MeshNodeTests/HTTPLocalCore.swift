@@ -1,0 +1,110 @@
+import Authority
+import Foundation
+import NodeCore
+import Primitives
+import Raft
+import Synchronization
+
+import MeshNode
+
+/// A mesh of one without a log: commands are applied to a real `AuthorityState` at once. Time stands still until a test
+/// moves it, and a test may take the primary away.
+final class LocalCore: MeshCore {
+    private struct State {
+        var authority = AuthorityState()
+        var index: UInt64 = 0
+        var sequence: UInt64 = 0
+        var now = Instant(nanoseconds: 1_000_000_000)
+        var hasPrimary = true
+        var isFresh = true
+        var nextRefusal: CoreRefusal?
+        var listeners: [AsyncStream<ClusterView>.Continuation] = []
+        var submitted: [AuthorityCommand] = []
+        var members: [MemberView] = []
+    }
+
+    static let unixStart = UnixTime(milliseconds: 1_800_000_000_000)
+    let me: NodeID
+    private let state = Mutex(State())
+
+    init(me: NodeID) {
+        self.me = me
+        _ = apply(.anchorClock(Self.unixStart))
+    }
+
+    var view: ClusterView { state.withLock { makeView($0) } }
+    func now() -> Instant { state.withLock { $0.now } }
+    var submitted: [AuthorityCommand] { state.withLock { $0.submitted } }
+
+    func advance(by span: Duration) { change { $0.now += span } }
+    func losePrimary() {
+        change {
+            $0.hasPrimary = false
+            $0.isFresh = false
+        }
+    }
+    func refuseNext(_ refusal: CoreRefusal) { change { $0.nextRefusal = refusal } }
+    func setMembers(_ members: [MemberView]) { change { $0.members = members } }
+
+    @discardableResult
+    func apply(_ command: AuthorityCommand) -> CommittedReply {
+        change { state in
+            state.index += 1
+            state.sequence += 1
+            let envelope = CommandEnvelope(
+                client: 7, bornAt: .zero, sequence: state.sequence, lowestUnacknowledged: state.sequence,
+                command: command)
+            let time = LogTime(milliseconds: state.now.nanoseconds / 1_000_000)
+            let applied = state.authority.apply(envelope.encode(), at: LogIndex(state.index), time: time)
+            return CommittedReply(reply: applied.reply, index: LogIndex(state.index))
+        }
+    }
+
+    func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply {
+        let refusal = state.withLock { state -> CoreRefusal? in
+            state.submitted.append(command)
+            defer { state.nextRefusal = nil }
+            return state.nextRefusal ?? (state.hasPrimary ? nil : .noQuorum)
+        }
+        if let refusal { throw refusal }
+        return apply(command)
+    }
+
+    func readBarrier() async throws(CoreRefusal) {
+        guard state.withLock({ $0.hasPrimary }) else { throw .noQuorum }
+    }
+
+    func updates() -> AsyncStream<ClusterView> {
+        let (stream, continuation) = AsyncStream<ClusterView>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state.withLock { state in
+            continuation.yield(makeView(state))
+            state.listeners.append(continuation)
+        }
+        return stream
+    }
+
+    func publish(_ section: HealthSection) {}
+
+    private func change<Value>(_ body: (inout State) -> Value) -> Value {
+        state.withLock { state in
+            let value = body(&state)
+            let view = makeView(state)
+            for listener in state.listeners { listener.yield(view) }
+            return value
+        }
+    }
+
+    private func makeView(_ state: State) -> ClusterView {
+        let index = LogIndex(state.index)
+        return ClusterView(
+            me: me, name: "aurora", clusterID: Array(repeating: 9, count: 16),
+            consensus: ConsensusView(
+                term: Term(3), role: .leader, leader: state.hasPrimary ? me : nil,
+                leaderValidUntil: state.hasPrimary ? .distantFuture : .zero,
+                freshUntil: state.isFresh ? .distantFuture : .zero, commitIndex: index, appliedIndex: index,
+                voters: [me]),
+            members: state.members, isIsolated: false, authority: state.authority,
+            logTime: LogTime(milliseconds: state.now.nanoseconds / 1_000_000), takenAt: state.now,
+            counters: NodeCounters())
+    }
+}
