@@ -17,13 +17,16 @@ extension Consensus {
             restartElectionTimer(now: now)
             return
         }
+        if let doubtfulTail {
+            inquire(about: doubtfulTail, now: now, into: &effects)
+            return
+        }
         if role == .candidate { lostElections = min(lostElections + 1, 3) }
         role = .preCandidate
         abandonLeader(into: &effects)
         clearVotes()
         restartElectionTimer(now: now)
         electionDeadline = electionDeadline - config.electionTimeout / 2
-        guard canElect(log.lastPosition) else { return }
         recordVote(ownSlot, isGranted: true)
         if tally() == .won {
             startElection(isTransfer: false, now: now, into: &effects)
@@ -48,7 +51,7 @@ extension Consensus {
 
     /// Counts the own vote once it is durable, and takes office or gives up when the outcome is certain.
     mutating func countVotes(now: Instant, into effects: inout [RaftEffect]) {
-        if durability.isHardStateDurable, canElect(log.lastPosition) { recordVote(ownSlot, isGranted: true) }
+        if durability.isHardStateDurable { recordVote(ownSlot, isGranted: true) }
         if tally() == .won { becomeLeader(now: now, into: &effects) }
     }
 

@@ -65,6 +65,8 @@ package struct Consensus: Sendable {
     var lostElections = 0
     /// Identity of a last entry that this replica may have acknowledged and cannot read any more.
     var doubtfulTail: LogPosition?
+    /// The latest term in which an earlier life of this replica can have acknowledged anything.
+    let recoveredTerm: Term
     /// The greatest index known to equal the log of this term's leader.
     var matchedIndex = LogIndex.zero
     /// An acknowledgement waits for its entries to be durable.
@@ -108,6 +110,7 @@ package struct Consensus: Sendable {
         self.config = config
         self.random = random
         hardState = recovered.hardState
+        recoveredTerm = recovered.hardState.term
         log = RaftLog(recovered.entries)
         durability = Durability(recoveredThrough: log.lastIndex)
         precondition(
@@ -149,6 +152,8 @@ package struct Consensus: Sendable {
         case .heartbeatReply(let reply): handleHeartbeatReply(reply, from: slot, now: now, into: &effects)
         case .timeoutNow(let term): handleTimeoutNow(term, from: slot, now: now, into: &effects)
         case .hello: break  // that it arrived is all it says
+        case .tailQuery(let query): handleTailQuery(query, from: slot, now: now, into: &effects)
+        case .tailReply(let reply): handleTailReply(reply, from: slot, now: now, into: &effects)
         case .readRequest(let request): handleReadRequest(request, from: slot, now: now, into: &effects)
         case .readReply(let reply): followerReads.confirm(reply.ticket, index: reply.index)
         }

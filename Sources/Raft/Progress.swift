@@ -15,6 +15,8 @@ struct Progress: Sendable {
     let isVoter: Bool
     /// When any message of this member last arrived.
     var heardAt: Instant?
+    /// What it said about this replica's doubtful tail.
+    var tailAnswer: RaftMessage.TailReply?
     /// Its answer to the current campaign.
     var vote: Bool?
 

@@ -15,7 +15,7 @@ extension RaftMessage {
 
     private enum Tag: UInt8 {
         case preVote = 1, preVoteReply, vote, voteReply, append, appendReply, heartbeat, heartbeatReply
-        case timeoutNow, hello, readRequest, readReply
+        case timeoutNow, hello, readRequest, readReply, tailQuery, tailReply
     }
 
     private enum OutcomeTag: UInt8 {
@@ -55,6 +55,16 @@ extension RaftMessage {
         case .hello(let term):
             writer.write(Tag.hello.rawValue)
             writer.write(term)
+        case .tailQuery(let query):
+            writer.write(Tag.tailQuery.rawValue)
+            writer.write(query.term)
+            write(query.tail, to: &writer)
+        case .tailReply(let reply):
+            writer.write(Tag.tailReply.rawValue)
+            writer.write(reply.term)
+            write(reply.tail, to: &writer)
+            writer.write(reply.readable)
+            writer.write(reply.doubtful)
         case .readRequest(let request):
             writer.write(Tag.readRequest.rawValue)
             writer.write(request.term)
@@ -83,6 +93,13 @@ extension RaftMessage {
         case .heartbeatReply: message = .heartbeatReply(try reader.readHeartbeatReply())
         case .timeoutNow: message = .timeoutNow(term: try reader.readBoundedTerm())
         case .hello: message = .hello(term: try reader.readBoundedTerm())
+        case .tailQuery:
+            message = .tailQuery(TailQuery(term: try reader.readBoundedTerm(), tail: try reader.readPosition()))
+        case .tailReply:
+            message = .tailReply(
+                TailReply(
+                    term: try reader.readBoundedTerm(), tail: try reader.readPosition(),
+                    readable: try reader.readBoundedIndex(), doubtful: try reader.readBoundedIndex()))
         case .readRequest:
             message = .readRequest(ReadRequest(term: try reader.readBoundedTerm(), ticket: try reader.readUInt64()))
         case .readReply:

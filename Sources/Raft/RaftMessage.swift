@@ -15,6 +15,9 @@ package enum RaftMessage: Hashable, Sendable {
     case timeoutNow(term: Term)
     /// "I can reach you": follower to follower, only while a hand-over is being considered.
     case hello(term: Term)
+    /// "May this entry, which I cannot read any more, be committed?"
+    case tailQuery(TailQuery)
+    case tailReply(TailReply)
     case readRequest(ReadRequest)
     case readReply(ReadReply)
 
@@ -28,6 +31,8 @@ package enum RaftMessage: Hashable, Sendable {
         case .heartbeat(let heartbeat): heartbeat.term
         case .heartbeatReply(let reply): reply.term
         case .timeoutNow(let term), .hello(let term): term
+        case .tailQuery(let query): query.term
+        case .tailReply(let reply): reply.term
         case .readRequest(let request): request.term
         case .readReply(let reply): reply.term
         }
@@ -155,6 +160,34 @@ package enum RaftMessage: Hashable, Sendable {
             self.stamp = stamp
             self.commitIndex = commitIndex
             self.heard = heard
+        }
+    }
+
+    package struct TailQuery: Hashable, Sendable {
+        package let term: Term
+        /// The last entry that the sender may have acknowledged and cannot read.
+        package let tail: LogPosition
+
+        package init(term: Term, tail: LogPosition) {
+            self.term = term
+            self.tail = tail
+        }
+    }
+
+    package struct TailReply: Hashable, Sendable {
+        package let term: Term
+        /// The tail asked about.
+        package let tail: LogPosition
+        /// The replier's last entry.
+        package let readable: LogIndex
+        /// The last entry that the replier itself cannot read; 0 if it has no doubt.
+        package let doubtful: LogIndex
+
+        package init(term: Term, tail: LogPosition, readable: LogIndex, doubtful: LogIndex) {
+            self.term = term
+            self.tail = tail
+            self.readable = readable
+            self.doubtful = doubtful
         }
     }
 

@@ -313,13 +313,35 @@ final class ConsensusCluster {
     /// A crash in the middle of a write leaves a prefix of it.
     private func tear(_ write: DurableWrite, at place: Int) {
         guard random.chance(1, in: 2) else { return }
-        apply(write, entries: random.below(write.entries.count + 1), at: place)
+        let kept = random.below(write.entries.count + 1)
+        apply(write, entries: kept, at: place)
+        // The identities of the lost entries may have reached the disk without their bodies.
+        guard kept < write.entries.count, let last = write.entries.last, random.chance(1, in: 2) else { return }
+        let disk = nodes[place].disk
+        nodes[place].disk = RecoveredLog(
+            hardState: disk.hardState, entries: disk.entries,
+            doubtfulTail: LogPosition(index: last.index, term: last.term))
+    }
+
+    /// The last entry on the disk, which it acknowledged, cannot be read after the next start.
+    func rotTail(of place: Int) {
+        precondition(nodes[place].core == nil, "\(place) is running")
+        let disk = nodes[place].disk
+        guard let last = disk.entries.last else { return }
+        nodes[place].disk = RecoveredLog(
+            hardState: disk.hardState, entries: disk.entries.dropLast(),
+            doubtfulTail: LogPosition(index: last.index, term: last.term))
     }
 
     private func apply(_ write: DurableWrite, entries count: Int, at place: Int) {
         var entries = nodes[place].disk.entries
         if let keep = write.truncateAfter { entries.removeLast(max(0, entries.count - Int(keep.value))) }
         entries += write.entries.prefix(count)
-        nodes[place].disk = RecoveredLog(hardState: write.hardState ?? nodes[place].disk.hardState, entries: entries)
+        // As the log on disk does: the doubt is kept until an entry at or beyond it is there.
+        let doubt = nodes[place].disk.doubtfulTail
+        let end = entries.last.map { LogPosition(index: $0.index, term: $0.term) } ?? .zero
+        nodes[place].disk = RecoveredLog(
+            hardState: write.hardState ?? nodes[place].disk.hardState, entries: entries,
+            doubtfulTail: doubt.flatMap { end >= $0 ? nil : $0 })
     }
 }

@@ -153,6 +153,7 @@ import Testing
         #expect(solo.takeSent() == [.voteReply(.init(term: Term(2), isGranted: false))])
         for _ in 0..<20 { solo.advance(by: .milliseconds(100)) }
         #expect(solo.takeSent().allSatisfy { if case .preVote = $0 { false } else { true } })
+        #expect(solo.core.term == Term(2), "asking about the tail raises the term once at most")
         solo.receive(.vote(request(4, last: position(3, 1))), from: 3)
         solo.persist()
         #expect(solo.takeSent().contains(.voteReply(.init(term: Term(4), isGranted: true))))

@@ -26,6 +26,11 @@ import Testing
                 time: LogTime(milliseconds: 9), surveysPeers: true)),
         .heartbeatReply(
             .init(term: Term(5), round: 12, stamp: .max, commitIndex: LogIndex(4), heard: [ReplicaID(1), ReplicaID(2)])),
+        .tailQuery(.init(term: Term(5), tail: LogPosition(index: LogIndex(9), term: Term(4)))),
+        .tailReply(
+            .init(
+                term: Term(5), tail: LogPosition(index: LogIndex(9), term: Term(4)), readable: LogIndex(8),
+                doubtful: LogIndex(9))),
         .timeoutNow(term: Term(5)), .hello(term: Term(5)),
         .readRequest(.init(term: Term(5), ticket: .max)),
         .readReply(.init(term: Term(5), ticket: .max, index: LogIndex(4))),
@@ -57,7 +62,7 @@ import Testing
             }
         }
         for _ in 0..<20_000 {
-            let noise = [UInt8(random.below(15))] + random.bytes(random.below(60))
+            let noise = [UInt8(random.below(17))] + random.bytes(random.below(60))
             if let decoded = try? RaftMessage.decode(noise) { #expect(RaftMessage.encode(decoded) == noise) }
         }
     }

@@ -1,0 +1,71 @@
+import Primitives
+
+// What to do about a doubtful tail while no leader can send it again (after Alagappan et al., "Protocol-Aware Recovery
+// for Consensus-Based Storage", FAST'18).
+//
+// The replica cannot tell a torn write, which it never acknowledged, from a rotten one, which it may have. It asks the
+// other voters. An entry can be committed only if a majority may hold it: those that can read it, those that do not
+// answer, and those that doubt as well, but of these no more than a minority, since the fault model is that rot strikes
+// a minority of the copies. What cannot be committed need not be reached by a leader, and the doubt draws back to
+// before it. So a mesh whose every tail was torn by a power cut elects a leader, and one surviving copy of a committed
+// entry is waited for.
+
+extension Consensus {
+    /// The election timeout passed and the doubt forbids campaigning.
+    ///
+    /// The first time, the term is raised: whoever answers in a later term than any in which this replica may have
+    /// acknowledged the entries will not acknowledge them to a leader of those terms any more. Once is enough, so an
+    /// isolated doubter does not run away with the term.
+    mutating func inquire(about tail: LogPosition, now: Instant, into effects: inout [RaftEffect]) {
+        stepDown(to: term == recoveredTerm ? term.next : term, now: now, into: &effects)
+        restartElectionTimer(now: now)
+        let query = RaftMessage.TailQuery(term: term, tail: tail)
+        for slot in voterSlots where slot != ownSlot { reply(.tailQuery(query), to: slot, into: &effects) }
+    }
+
+    mutating func handleTailQuery(
+        _ query: RaftMessage.TailQuery, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        // Near a live leader there is nothing to resolve: it will send the entries again.
+        guard isVoter, members[slot].isVoter, role != .leader, withholdsVotesUntil <= now else { return }
+        if query.term > term { stepDown(to: query.term, now: now, into: &effects) }
+        let answer = RaftMessage.TailReply(
+            term: term, tail: query.tail, readable: log.lastIndex, doubtful: doubtfulTail?.index ?? .zero)
+        reply(.tailReply(answer), to: slot, into: &effects)
+    }
+
+    mutating func handleTailReply(
+        _ reply: RaftMessage.TailReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        if reply.term > term { stepDown(to: reply.term, now: now, into: &effects) }
+        guard let tail = doubtfulTail, reply.tail == tail, reply.term > recoveredTerm, members[slot].isVoter else {
+            return
+        }
+        members[slot].tailAnswer = reply
+        drawDoubtBack(from: tail)
+    }
+
+    private mutating func drawDoubtBack(from tail: LogPosition) {
+        var index = tail.index
+        while index > log.lastIndex, !mayBeCommitted(index) { index = index.previous }
+        guard index < tail.index else { return }
+        // The terms of the unreadable entries are unknown, and none is later than the last one's.
+        let rest = LogPosition(index: index, term: tail.term)
+        doubtfulTail = index > log.lastIndex ? rest : nil
+        for slot in members.indices { members[slot].tailAnswer = nil }
+    }
+
+    private func mayBeCommitted(_ index: LogIndex) -> Bool {
+        let voters = voterSlots.count
+        var holders = 0
+        var doubters = 1  // this replica
+        for slot in voterSlots where slot != ownSlot {
+            guard let answer = members[slot].tailAnswer else {
+                holders += 1
+                continue
+            }
+            if answer.readable >= index { holders += 1 } else if answer.doubtful >= index { doubters += 1 }
+        }
+        return holders + min(doubters, voters - Quorum.size(voters: voters)) >= Quorum.size(voters: voters)
+    }
+}
