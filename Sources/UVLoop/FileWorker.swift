@@ -14,7 +14,6 @@ package final class FileWorker {
     private let wakeup: Wakeup
     /// In the order of submission, which is the order of results.
     private let completions = Completions()
-    private var isClosed = false
 
     package init(on loop: Loop) throws(UVError) {
         let queue = try WorkQueue()
@@ -31,12 +30,12 @@ package final class FileWorker {
     /// Submitted and not yet completed.
     package var pendingCount: Int { completions.count }
 
-    /// Traps when `pendingMax` is exceeded or the worker is closed. Work still queued when the loop ends is done, but its
-    /// completion is not called.
+    /// Traps when `pendingMax` is exceeded. What is queued when worker or loop close is done, but no longer answered;
+    /// what comes later is neither done nor answered, so nothing unwritten is ever acknowledged.
     package func submit<Result: Sendable>(
         _ work: @escaping @Sendable () -> Result, completion: @escaping (Result) -> Void
     ) {
-        precondition(!isClosed, "work submitted to a closed worker")
+        guard queue.isOpen else { return }
         precondition(pendingCount < Self.pendingMax, "\(pendingCount) pieces of work wait for the disk")
         let result = ResultBox<Result>()
         completions.add {
@@ -48,7 +47,6 @@ package final class FileWorker {
 
     /// Finishes what was submitted, then ends the thread. Blocks until then.
     package func close() {
-        isClosed = true
         wakeup.close()
     }
 

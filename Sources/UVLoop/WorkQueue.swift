@@ -31,6 +31,8 @@ final class WorkQueue: @unchecked Sendable {
 
     var finishedCount: Int { state.withLock { $0.finishedCount } }
 
+    var isOpen: Bool { state.withLock { !$0.isEnding } }
+
     func add(_ work: @escaping @Sendable () -> Void) {
         state.withLock { $0.waiting.append(work) }
         uv_sem_post(available)

@@ -91,6 +91,13 @@ import UVLoop
         bounded.run()
         #expect(done.takeAll() == Array(0..<20))
         #expect(answered.value == 0)
+        worker.submit {
+            done.add(99)
+        } completion: {
+            answered.value += 1
+        }
+        #expect(done.takeAll().isEmpty)
+        #expect(worker.pendingCount == 20)
     }
 }
 
