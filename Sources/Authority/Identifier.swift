@@ -46,19 +46,38 @@ package typealias SigningKeyID = Identifier<SigningKey>
 package struct Bytes32: Hashable, Sendable, CustomStringConvertible {
     package static let byteCount = 32
 
-    private let words: SIMD4<UInt64>
+    private let words: (UInt64, UInt64, UInt64, UInt64)
 
     /// Returns nil for any other length than 32.
     package init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
-        var words = SIMD4<UInt64>()
-        for (offset, byte) in bytes.enumerated() { words[offset / 8] = words[offset / 8] << 8 | UInt64(byte) }
-        self.words = words
+        func word(_ number: Int) -> UInt64 {
+            var word: UInt64 = 0
+            for offset in 8 * number..<8 * number + 8 { word = word << 8 | UInt64(bytes[offset]) }
+            return word
+        }
+        words = (word(0), word(1), word(2), word(3))
     }
 
     package var bytes: [UInt8] {
-        (0..<Self.byteCount).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> (56 - 8 * UInt64($0 % 8))) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.byteCount)
+        for word in [words.0, words.1, words.2, words.3] {
+            for shift in stride(from: UInt64(56), through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
+        }
+        return bytes
     }
 
     package var description: String { Hex.encode(bytes) }
+
+    package static func == (a: Bytes32, b: Bytes32) -> Bool { a.words == b.words }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
 }

@@ -113,3 +113,34 @@ func contradiction() {
         try AuthoritySnapshot.decode([2] + bytes.dropFirst())
     }
 }
+
+@Test("a snapshot with numbers that arithmetic could not bear is refused")
+func unbearableNumbers() {
+    var log = TestLog.started()
+    log.wait(.milliseconds(0x0123_4567_89AB))
+    log.signIn("root", session: 1)
+    log.applyEnvelope(log.envelope(.refresh(1, presented: 1, successor: 2), sequence: .max - 1))
+    let bytes = AuthoritySnapshot.encode(log.state)
+
+    func refusal(replacing old: [UInt8], at occurrence: Int, by new: [UInt8]) -> DecodeError? {
+        let places = bytes.indices.dropLast(old.count - 1).filter { bytes[$0..<$0 + old.count].elementsEqual(old) }
+        var damaged = bytes
+        damaged.replaceSubrange(places[occurrence]..<places[occurrence] + old.count, with: new)
+        do throws(DecodeError) {
+            _ = try AuthoritySnapshot.decode(damaged)
+            return nil
+        } catch {
+            return error
+        }
+    }
+    // The remembered sequence becomes the highest there is: nothing could be forgotten below its successor.
+    let tail = Array(repeating: UInt8(0xFF), count: 8) + [1]
+    #expect(
+        refusal(replacing: [0xFE] + tail, at: 0, by: [0xFF] + tail)
+            == .invalid("client 10 remembers out of order, or below its floor 1"))
+    // The exchange becomes as old as can be: its age would overflow. The first occurrence is the clock's own.
+    let time: [UInt8] = [0xAB, 0x89, 0x67, 0x45, 0x23, 0x01, 0, 0]
+    #expect(
+        refusal(replacing: time, at: 1, by: [0, 0, 0, 0, 0, 0, 0, 0x80])
+            == .invalid("a session's times are not in order, or are later than entry 4"))
+}
