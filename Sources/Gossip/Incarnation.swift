@@ -22,7 +22,8 @@ package struct Incarnation: Hashable, Comparable, Sendable, CustomStringConverti
     /// The owner's next incarnation. A used-up counter moves on to the next epoch.
     var next: Incarnation {
         counter < .max
-            ? Incarnation(bootEpoch: bootEpoch, counter: counter + 1) : Incarnation(bootEpoch: bootEpoch + 1, counter: 0)
+            ? Incarnation(bootEpoch: bootEpoch, counter: counter + 1)
+            : Incarnation(bootEpoch: bootEpoch + 1, counter: 0)
     }
 
     package var description: String { "\(bootEpoch).\(counter)" }

@@ -21,7 +21,8 @@ extension Membership {
                 Self.mix(row.member.id.high, into: &sum)
                 Self.mix(row.member.id.low, into: &sum)
                 Self.mix(row.member.incarnation.bootEpoch, into: &sum)
-                Self.mix(UInt64(row.member.incarnation.counter) << 8 | UInt64(settled(row.member.state).rawValue), into: &sum)
+                let state = UInt64(settled(row.member.state).rawValue)
+                Self.mix(UInt64(row.member.incarnation.counter) << 8 | state, into: &sum)
                 for owned in row.sections {
                     Self.mix(owned.section.bootEpoch, into: &sum)
                     Self.mix(owned.section.version << 8 | UInt64(owned.id.value), into: &sum)
@@ -75,7 +76,9 @@ extension Membership {
 
     // MARK: - Comparison
 
-    private func collectNewer(than entry: Digest.Entry, at index: Int, _ rumors: inout [News], _ sections: inout [News]) {
+    private func collectNewer(
+        than entry: Digest.Entry, at index: Int, _ rumors: inout [News], _ sections: inout [News]
+    ) {
         let row = table.rows[index]
         let held = (row.member.incarnation, settled(row.member.state))
         if (entry.incarnation, settled(entry.state)) < held {

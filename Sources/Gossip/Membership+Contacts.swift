@@ -38,8 +38,8 @@ extension Membership {
         for row in table.rows where row.member.state == .dead { consider(row.member.id, row.member.endpoint) }
         for seed in seeds where table.index(of: seed.id) == nil { consider(seed.id, seed.endpoint) }
         guard var contact = following ?? lowest else { return nil }
-        if let seed = seeds.first(where: { $0.id == contact.id }), seed.endpoint != contact.endpoint, random.chance(1, in: 2) {
-            contact.endpoint = seed.endpoint
+        if let seed = seeds.first(where: { $0.id == contact.id }), seed.endpoint != contact.endpoint {
+            if random.chance(1, in: 2) { contact.endpoint = seed.endpoint }
         }
         return contact
     }

@@ -9,7 +9,8 @@ extension Membership {
     /// Queues what we hold about a member.
     mutating func spread(_ index: Int, isUrgent: Bool, now: Instant) {
         let isOwn = index == me || hasAccused(index)
-        queue(.member(table.rows[index].member.id), allowance: isSmall ? (isOwn ? 2 : 1) : retransmitCount, isUrgent, now)
+        let allowance = isSmall ? (isOwn ? 2 : 1) : retransmitCount
+        queue(.member(table.rows[index].member.id), allowance: allowance, isUrgent, now)
     }
 
     mutating func spread(_ section: SectionID, of owner: NodeID, now: Instant) {
@@ -55,7 +56,7 @@ extension Membership {
 
     private mutating func tellEveryone(_ peers: [Int], into effects: inout [GossipEffect]) {
         for payload in payloads(of: dissemination.subjects().compactMap(text)) {
-            for peer in peers { send(payload, to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint, into: &effects) }
+            for peer in peers { send(payload, to: peer, into: &effects) }
         }
         dissemination.spend { _ in true }
     }
@@ -66,9 +67,7 @@ extension Membership {
         if isDirect {
             let own = dissemination.subjects().filter(isSection).compactMap(text)
             for payload in payloads(of: own) {
-                for peer in peers {
-                    send(payload, to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint, into: &effects)
-                }
+                for peer in peers { send(payload, to: peer, into: &effects) }
             }
             dissemination.spend(isSection)
         }
@@ -77,9 +76,8 @@ extension Membership {
         for peer in targets.prefix(config.gossipFanout) {
             guard !dissemination.isEmpty else { return }
             let news = takeNews(bytesMax: config.payloadBytesMax - 1, withSections: !isDirect)
-            send(
-                Message.gossip(news: news).encoded(), to: table.rows[peer].member.id, at: table.rows[peer].member.endpoint,
-                into: &effects)
+            guard !news.isEmpty else { return }
+            send(Message.gossip(news: news).encoded(), to: peer, into: &effects)
         }
     }
 
@@ -146,9 +144,10 @@ extension Membership {
         switch subject {
         case .member(let id):
             // An accusation needs no address; everything else may be the first that someone hears of the member.
-            return table.index(of: id).map { .rumor(rumor(about: $0, withProfile: table.rows[$0].member.state != .suspect)) }
+            guard let index = table.index(of: id) else { return nil }
+            return .rumor(rumor(about: index, withProfile: table.rows[index].member.state != .suspect))
         case .section(let section, let owner):
-            guard let index = table.index(of: owner), let content = table.rows[index].section(section) else { return nil }
+            guard let content = self.section(section, of: owner) else { return nil }
             return news(MemberRow.OwnedSection(id: section, section: content), of: owner)
         }
     }

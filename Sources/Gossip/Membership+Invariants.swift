@@ -30,7 +30,7 @@ extension Membership {
         let member = row.member
         precondition(member.incarnation.bootEpoch >= 1, "member \(member.id) has no boot epoch")
         precondition(
-            (row.suspicion != nil) == (member.state == .suspect), "member \(member.id) is \(member.state) with a countdown")
+            (row.suspicion != nil) == (member.state == .suspect), "countdown of \(member.id), \(member.state)")
         precondition(row.probe == nil || member.state.isLive, "member \(member.id) is \(member.state) and probed")
         precondition(row.sections.count <= Section.countMax, "member \(member.id) has \(row.sections.count) sections")
         precondition(
@@ -41,7 +41,7 @@ extension Membership {
         }
         if let probe = row.probe {
             precondition(probe.proxies.count <= config.indirectProbes, "\(probe.proxies.count) proxies asked")
-            precondition(probe.owing.allSatisfy(probe.proxies.contains), "an answer is owed by someone who was not asked")
+            precondition(probe.owing.allSatisfy(probe.proxies.contains), "someone owes an answer and was not asked")
         }
         if let suspicion = row.suspicion {
             precondition(

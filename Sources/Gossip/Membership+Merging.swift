@@ -29,6 +29,8 @@ extension Membership {
         }
         let held = table.rows[index].member
         let age = Precedence.Age(of: rumor.incarnation, comparedTo: held.incarnation)
+        // Others' verdict does not count against our own ears; the member, told by our next ping, refutes it.
+        if rumor.state == .dead, age == .equal, isHeardUnderSuspicion(index) { return }
         if let state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
             if let profile = rumor.profile, age == .newer {
                 table.rows[index].member.name = profile.name
@@ -58,7 +60,9 @@ extension Membership {
         }
         cachedChecksum = nil
         if source.peer == rumor.id { table.rows[index].heardAt = source.now }
-        if !probeOrder.isEmpty { probeOrder.insert(rumor.id, at: random.below(probeOrder.count + 1)) }
+        if (1..<config.membersMax).contains(probeOrder.count) {
+            probeOrder.insert(rumor.id, at: random.below(probeOrder.count + 1))
+        }
         effects.append(.memberChanged(member))
         reviewSuspicions()
         reviewContacts()
@@ -148,7 +152,8 @@ extension Membership {
     private mutating func reclaim(
         _ section: SectionID, from stamp: SectionStamp, now: Instant, into effects: inout [GossipEffect]
     ) {
-        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > table.rows[me].section(section)?.stamp ?? .none else { return }
+        let own = table.rows[me].section(section)?.stamp ?? .none
+        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > own else { return }
         renew(
             to: Incarnation(bootEpoch: min(stamp.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0), now: now,
             into: &effects)

@@ -72,7 +72,8 @@ extension Membership {
         precondition(table.rows[index].probe == nil, "member \(table.rows[index].member.id) is being probed")
         let sequence = nextSequence()
         let direct = now + timeout(of: index)
-        table.rows[index].probe = Probe(sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
+        table.rows[index].probe = Probe(
+            sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
         counters.probes += 1
         sendPing(sequence, to: index, now: now, into: &effects)
         if isUrgent { _ = askOthers(about: index, now: now, into: &effects) }
@@ -96,7 +97,7 @@ extension Membership {
             probe.proxies.append(table.rows[proxy].member.id)
             probe.owing.append(table.rows[proxy].member.id)
             let request = Message.pingRequest(sequence: probe.sequence, target: table.rows[index].member.id)
-            send(request.encoded(), to: table.rows[proxy].member.id, at: table.rows[proxy].member.endpoint, into: &effects)
+            send(request.encoded(), to: proxy, into: &effects)
         }
         probe.isIndirect = true
         // The proxy's nack takes one timeout and the way there and back.

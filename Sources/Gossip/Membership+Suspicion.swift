@@ -36,7 +36,7 @@ extension Membership {
     mutating func tickSuspicions(now: Instant, into effects: inout [GossipEffect]) {
         for index in table.indices {
             guard let suspicion = table.rows[index].suspicion, suspicion.deadline <= now else { continue }
-            if let heardAt = table.rows[index].heardAt, heardAt > suspicion.startedAt {
+            if isHeardUnderSuspicion(index) {
                 restartSuspicion(of: index, now: now)
             } else if hasHeardAnother(than: index, since: suspicion.startedAt) {
                 counters.verdicts += 1
@@ -47,6 +47,12 @@ extension Membership {
                 table.rows[index].suspicion?.deadline = now + config.probeTimeoutFloor
             }
         }
+    }
+
+    /// Whether a suspect itself was heard since the countdown began: it lives, whatever it does not answer.
+    func isHeardUnderSuspicion(_ index: Int) -> Bool {
+        guard let suspicion = table.rows[index].suspicion, let heardAt = table.rows[index].heardAt else { return false }
+        return heardAt > suspicion.startedAt
     }
 
     /// Whether the world outside reached us since: only then another's silence says something about the other.

@@ -62,7 +62,7 @@ package struct Membership: Sendable {
         me: Contact, bootEpoch: UInt64, config: GossipConfig, seeds: [Contact], random: SeededRandom, now: Instant
     ) {
         config.validate()
-        precondition(bootEpoch <= Incarnation.bootEpochMax, "boot epoch \(bootEpoch) exceeds \(Incarnation.bootEpochMax)")
+        precondition(bootEpoch <= Incarnation.bootEpochMax, "boot epoch \(bootEpoch) is too large")
         id = me.id
         self.config = config
         self.random = random
@@ -163,7 +163,7 @@ package struct Membership: Sendable {
         cachedChecksum = nil
         let goodbye = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))]).encoded()
         for index in table.indices where index != me && table.rows[index].member.state.isLive {
-            send(goodbye, to: table.rows[index].member.id, at: table.rows[index].member.endpoint, into: &effects)
+            send(goodbye, to: index, into: &effects)
         }
         hasLeft = true
         nextDeadline = .distantFuture
@@ -235,6 +235,10 @@ package struct Membership: Sendable {
     mutating func nextSequence() -> UInt32 {
         lastSequence &+= 1
         return lastSequence
+    }
+
+    mutating func send(_ payload: [UInt8], to index: Int, into effects: inout [GossipEffect]) {
+        send(payload, to: table.rows[index].member.id, at: table.rows[index].member.endpoint, into: &effects)
     }
 
     mutating func send(_ payload: [UInt8], to peer: NodeID, at endpoint: Endpoint, into effects: inout [GossipEffect]) {
