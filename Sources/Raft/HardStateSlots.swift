@@ -38,7 +38,7 @@ struct HardStateSlots: Hashable, Sendable {
             next.term >= state.term, "term \(next.term) is before \(state.term), which is already on disk")
         precondition(
             next.term > state.term || state.votedFor == nil || next.votedFor == state.votedFor,
-            "the vote of term \(next.term) cannot change from \(String(describing: state.votedFor))")
+            "the vote of term \(next.term) cannot change from \(state.votedFor.map { "\($0)" } ?? "nobody")")
         state = next
         generation += 1
         let bytes = encode(owner: owner)

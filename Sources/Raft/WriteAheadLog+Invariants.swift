@@ -1,7 +1,7 @@
 import Primitives
 
 extension WriteAheadLog {
-    /// Traps with the values if the plan's bookkeeping contradicts itself. For tests and the simulator, after each step.
+    /// Traps with the values if the bookkeeping contradicts itself. For tests and the simulator, after each step.
     package func checkInvariants() {
         terms.checkInvariants()
         let header = active.header

@@ -5,8 +5,8 @@ import Testing
 @Suite("Write-ahead log: damage")
 struct WALDamageTests {
     static let entries = [
-        WALBench.entry(1, term: 1, bytes: 3), WALBench.entry(2, term: 1, bytes: 40), WALBench.entry(3, term: 2, bytes: 0),
-        WALBench.entry(4, term: 2, bytes: 17),
+        WALBench.entry(1, term: 1, bytes: 3), WALBench.entry(2, term: 1, bytes: 40),
+        WALBench.entry(3, term: 2, bytes: 0), WALBench.entry(4, term: 2, bytes: 17),
     ]
     static let vote = HardState(term: Term(2), votedFor: ReplicaID(99))
     static let geometry = WALGeometry(segmentBytes: (1 << 20) + 8192, recordMax: 4, growthBytes: 64)

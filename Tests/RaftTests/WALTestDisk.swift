@@ -76,7 +76,8 @@ struct WALTestDisk: DiskReader {
         let mode = random.below(4)
         if mode == 0 { return old }
         if mode == 1 { return new }
-        let length = random.chance(1, in: 2) ? new.count : min(old.count, new.count) + random.below(abs(new.count - old.count) + 1)
+        let between = min(old.count, new.count) + random.below(abs(new.count - old.count) + 1)
+        let length = random.chance(1, in: 2) ? new.count : between
         var result = Array(old.prefix(length))
         result.append(contentsOf: repeatElement(0, count: length - result.count))
         for start in stride(from: 0, to: length, by: sectorBytes) {

@@ -99,7 +99,8 @@ struct WALTests {
         #expect(try WALBench.recover(WALTestDisk()).verdict == .newReplica(.empty))
         var bench = termOne()
         #expect(throws: WALError.self) {
-            try WriteAheadLog.recover(from: bench.disk, cluster: [UInt8](repeating: 2, count: 16), replica: ReplicaID(7))
+            try WriteAheadLog.recover(
+                from: bench.disk, cluster: [UInt8](repeating: 2, count: 16), replica: WALBench.replica)
         }
         let error = #expect(throws: WALError.self) {
             try WriteAheadLog.recover(from: bench.disk, cluster: WALBench.cluster, replica: ReplicaID(8))

@@ -120,7 +120,8 @@ package final class DurableDirectory: DiskReader {
     // MARK: Executing
 
     /// Runs the operations in order; when it returns, all have succeeded. After a failure every later call throws
-    /// `halted`, except when the disk was full: then term and vote can still be written, into space they hold.
+    /// `halted`, except when the disk was full: then term and vote can still be written, into space they hold. The
+    /// caller goes on with the `WriteAheadLog` value from before the plan that failed.
     package func execute(_ operations: [DiskOperation]) throws(DiskError) {
         guard !hasFailed else { throw .halted(path: path) }
         for operation in operations {
@@ -182,7 +183,8 @@ package final class DurableDirectory: DiskReader {
         var status = stat()
         guard fstat(directory, &status) == 0 else { throw .failed(path: path, call: "stat", code: errno) }
         guard status.st_uid == geteuid() else {
-            throw .refused(path: path, reason: "belongs to user \(status.st_uid), not to \(geteuid()); change its owner")
+            let reason = "belongs to user \(status.st_uid), not to \(geteuid()); change its owner"
+            throw .refused(path: path, reason: reason)
         }
         let loose = status.st_mode & 0o077
         guard loose == 0 else {
