@@ -1,0 +1,114 @@
+import NIOCore
+import NIOPosix
+import NodeCore
+import Primitives
+import Routing
+import Synchronization
+
+/// Watches this node's backends and tells the mesh: their models as the catalogue, their work as the load.
+///
+/// Load is told when a request starts or ends, not by a timer, but at most once every `loadIntervalMin`: a burst of
+/// short requests becomes one report. Looks at the servers go on by `pollInterval`.
+package final class BackendMonitor: Sendable {
+    /// A model that appears or a server that dies is known after this; raising it spares small servers.
+    static let pollInterval: Duration = .seconds(5)
+    /// Until the first good look: servers start together with their agents.
+    static let impatientInterval: Duration = .milliseconds(500)
+    static let loadIntervalMin: TimeAmount = .milliseconds(20)
+    /// Load is repeated even if nothing changed, so that a restarted neighbour hears it.
+    private static let loadIntervalMax: Duration = .seconds(5)
+
+    private struct LoadState {
+        var isScheduled = false
+        var lastPublished: Load?
+        var lastPublishedAt = Instant.zero
+    }
+
+    private let backends: [LocalBackend]
+    private let core: any MeshCore
+    private let sealing: any PeerSealing
+    private let loop: any EventLoop
+    private let startedAt: Instant
+    private let state = Mutex(LoadState())
+    private let accepts = Mutex(true)
+
+    init(backends: [LocalBackend], core: any MeshCore, sealing: any PeerSealing) {
+        self.backends = backends
+        self.sealing = sealing
+        self.core = core
+        loop = MultiThreadedEventLoopGroup.singleton.any()
+        startedAt = core.now()
+    }
+
+    /// False tells the others to send no new work here, e.g. before a stop.
+    package func setAcceptingWork(_ accepting: Bool) {
+        accepts.withLock { $0 = accepting }
+        publishLoad()
+    }
+
+    package func currentLoad() -> Load {
+        Load(
+            clockMilliseconds: UInt64(max((core.now() - startedAt).inMilliseconds, 0)),
+            isAcceptingWork: accepts.withLock { $0 }, backends: backends.map(\.report))
+    }
+
+    /// Looks at every backend again and again until the task is cancelled.
+    func run() async {
+        publishCatalogue()
+        publishLoad()
+        let pool = try? await loop.submit { [loop, sealing] in
+            NIOLoopBound(UpstreamPool(loop: loop, sealing: sealing), eventLoop: loop)
+        }.get()
+        guard let pool else { return }
+        while !Task.isCancelled {
+            await look(pool)
+            let isSettled = backends.allSatisfy { $0.current.isHealthy }
+            try? await Task.sleep(for: isSettled ? Self.pollInterval : Self.impatientInterval)
+        }
+        try? await loop.submit { pool.value.close() }.get()
+    }
+
+    /// A request started or ended. Any thread.
+    func noteLoadChanged() {
+        let isDue = state.withLock { state in
+            defer { state.isScheduled = true }
+            return !state.isScheduled
+        }
+        guard isDue else { return }
+        loop.scheduleTask(in: Self.loadIntervalMin) { self.publishLoad() }
+    }
+
+    private func look(_ pool: NIOLoopBound<UpstreamPool>) async {
+        let findings = await withTaskGroup(of: (Int, LocalBackend.Finding).self) { group in
+            for (position, backend) in backends.enumerated() {
+                group.addTask { (position, await BackendProbe(pool: pool).look(at: backend)) }
+            }
+            var findings: [(Int, LocalBackend.Finding)] = []
+            for await finding in group { findings.append(finding) }
+            return findings
+        }
+        var isChanged = false
+        for (position, finding) in findings where backends[position].note(finding) { isChanged = true }
+        // Speeds change with every answer; coarse steps keep the catalogue's versions few.
+        publishCatalogue()
+        let now = core.now()
+        let isOld = state.withLock { now - $0.lastPublishedAt > Self.loadIntervalMax }
+        if isChanged || isOld { publishLoad() }
+    }
+
+    private func publishLoad() {
+        let load = currentLoad()
+        let now = core.now()
+        state.withLock { state in
+            state.isScheduled = false
+            state.lastPublished = load
+            state.lastPublishedAt = now
+        }
+        core.publish(.load(load))
+    }
+
+    private func publishCatalogue() {
+        let models = backends.enumerated().flatMap { $0.element.modelReports(position: $0.offset) }
+        core.publish(.catalog(Catalog(models: models)))
+    }
+}

@@ -1,0 +1,143 @@
+import NodeCore
+import Primitives
+import Routing
+import Synchronization
+
+/// One model server behind this node: what the configuration says of it, what the last look at it found, and who is
+/// being served. Shared by all event loops and the monitor.
+package final class LocalBackend: Sendable {
+    /// What a look at the server found.
+    package struct Finding: Sendable {
+        package var isHealthy: Bool
+        package var models: [FoundModel]
+        /// Why it is not healthy, for the log.
+        package var trouble: String?
+
+        package init(isHealthy: Bool, models: [FoundModel], trouble: String? = nil) {
+            self.isHealthy = isHealthy
+            self.models = models
+            self.trouble = trouble
+        }
+    }
+
+    /// Waiting requests beyond this are refused, so that another node can take them.
+    package static let queueMax = 64
+
+    package let config: NodeConfig.Backend
+    /// Nil for the demonstration.
+    package let address: BackendAddress?
+    package let key: String?
+    package let desk: AdmissionDesk
+    package let speeds = SpeedBoard()
+    package let firstBytes = FirstByteBoard()
+    private let finding: Mutex<Finding>
+
+    /// Nil if the URL is none that could be asked; the configuration is checked before, so this names a mistake there.
+    package init?(_ config: NodeConfig.Backend, key: String?) {
+        self.config = config
+        self.key = key
+        switch config.kind {
+        case .demo:
+            address = nil
+            finding = Mutex(Finding(isHealthy: true, models: [FoundModel(name: DemoBackend.model, isLoaded: true)]))
+        case .ollama, .openai:
+            guard let address = BackendAddress(url: config.url) else { return nil }
+            self.address = address
+            finding = Mutex(Finding(isHealthy: false, models: [], trouble: "not looked at yet"))
+        }
+        desk = AdmissionDesk(slots: config.slots, queueMax: Self.queueMax)
+    }
+
+    package var current: Finding { finding.withLock { $0 } }
+
+    /// Returns whether anything changed that others should hear of.
+    package func note(_ new: Finding) -> Bool {
+        finding.withLock { old in
+            defer { old = new }
+            return old.isHealthy != new.isHealthy || old.models != new.models
+        }
+    }
+
+    package var report: BackendReport {
+        let counts = desk.counts
+        let kind: BackendReport.Kind =
+            switch config.kind {
+            case .ollama: .ollama
+            case .openai: .openai
+            case .demo: .demo
+            }
+        return BackendReport(
+            name: config.name, kind: kind, isHealthy: current.isHealthy, slots: config.slots, running: counts.running,
+            queued: counts.queued, queuedTokens: counts.queuedTokens, admitted: counts.admitted,
+            slowdown: config.slowdown)
+    }
+
+    /// How long to wait for its first byte now.
+    func firstByteDeadline(_ key: FirstByteBoard.Key) -> Duration {
+        let model = current.models.first { $0.name == key.model }
+        return FirstByteDeadlines.backend(
+            learned: firstBytes[key], running: desk.counts.running, sizeBytes: model?.sizeBytes ?? 0,
+            isLoaded: model?.isLoaded ?? false)
+    }
+
+    /// - Parameter position: in the node's list of backends.
+    package func modelReports(position: Int) -> [ModelReport] {
+        current.models.compactMap { model in
+            let speed = speeds[model.name]
+            return ModelReport(
+                name: model.name, backend: position, pool: model.pool, isLoaded: model.isLoaded,
+                sizeBytes: model.sizeBytes, parametersMillions: model.parametersMillions, family: model.family,
+                contextTokens: model.contextTokens, prefillTokensPerSecond: speed?.prefill,
+                decodeTokensPerSecond: speed?.decode)
+        }
+    }
+}
+
+/// One model as its server describes it.
+package struct FoundModel: Hashable, Sendable {
+    package var name: String
+    package var isLoaded: Bool
+    package var pool = ModelReport.Pool.generation
+    package var sizeBytes: UInt64 = 0
+    package var parametersMillions: UInt32 = 0
+    package var family = ""
+    package var contextTokens: UInt32 = 0
+
+    package init(name: String, isLoaded: Bool) {
+        self.name = name
+        self.isLoaded = isLoaded
+    }
+}
+
+/// How fast this node found itself to be, by model: moving averages over requests that had the backend for themselves.
+package final class SpeedBoard: Sendable {
+    package struct Speed: Hashable, Sendable {
+        /// Tokens a second; nil before the first measurement.
+        package var prefill: Double?
+        package var decode: Double?
+    }
+
+    private static let modelCountMax = 256
+    /// The weight of the newest measurement: half of the memory is gone after about three.
+    private static let newestWeight = 0.2
+    private let speeds = Mutex<[String: Speed]>([:])
+
+    package subscript(_ model: String) -> Speed? { speeds.withLock { $0[model] } }
+
+    /// Figures that are zero, not finite, or for a model beyond the bound change nothing.
+    package func note(_ model: String, prefill: Double?, decode: Double?) {
+        speeds.withLock { speeds in
+            guard speeds[model] != nil || speeds.count < Self.modelCountMax else { return }
+            var speed = speeds[model] ?? Speed()
+            speed.prefill = Self.blend(speed.prefill, with: prefill)
+            speed.decode = Self.blend(speed.decode, with: decode)
+            speeds[model] = speed
+        }
+    }
+
+    private static func blend(_ old: Double?, with new: Double?) -> Double? {
+        guard let new, new.isFinite, new > 0 else { return old }
+        guard let old else { return new }
+        return old + (new - old) * newestWeight
+    }
+}

@@ -1,0 +1,361 @@
+import NIOCore
+import NIOHTTP1
+import NodeCore
+import Primitives
+import Routing
+
+/// Hears how one attempt goes; always on the attempt's event loop, and nothing after `finished` or `failed`.
+protocol AttemptOwner: AnyObject {
+    /// A piece of the reply, in the client's dialect.
+    func attempt(produced output: ByteBuffer)
+    /// The last piece, possibly empty, and what was measured.
+    func attempt(finished output: ByteBuffer, measured: AttemptMeasure)
+    func attempt(failed failure: AttemptFailure)
+}
+
+/// Why an attempt came to nothing, by what should happen next.
+enum AttemptFailure: Hashable {
+    /// The request itself is at fault: tell the client, try nobody else.
+    case rejected(GatewayError)
+    /// The target has no room: go elsewhere at once.
+    case bounced
+    /// The target does not have the model after all.
+    case modelMissing
+    /// Refused, reset, 5xx, malformed or broken off.
+    case broken(String)
+    /// No first byte by the deadline, or a stall in mid-stream.
+    case silent
+
+    var explanation: String {
+        switch self {
+        case .rejected(let error): error.message
+        case .bounced: "its queue is full"
+        case .modelMissing: "it does not have the model any more"
+        case .broken(let why): why
+        case .silent: "it accepted the prompt and then said nothing"
+        }
+    }
+}
+
+/// What one successful attempt taught.
+struct AttemptMeasure: Hashable {
+    var firstByteAfter: Duration?
+    var elapsed: Duration
+    var completionTokens: Int
+    var usage: Usage?
+}
+
+/// One try at one place: this node's backend, or another agent. Waits for a slot where the backend is this node's own,
+/// sends, watches the clock, and turns the reply into the client's words.
+///
+///     waiting for a slot -> sent -> head -> first byte -> ... -> end
+///            \_______________\_______\__________\______________> failed, cancelled: the slot is free again
+final class Attempt: UpstreamReceiver {
+    enum Place {
+        case local(LocalBackend, model: String)
+        case peer(UpstreamTarget, delegation: String)
+    }
+
+    /// An error document beyond this is cut; only its first words are shown.
+    private static let errorBytesMax = 64 << 10
+    /// In mid-stream: the longest silence between two pieces, a client's slowness included.
+    static let stallMax: Duration = .seconds(120)
+    private static let stallCheckInterval: TimeAmount = .seconds(5)
+
+    private let place: Place
+    private let prompt: PromptRequest
+    private let original: [UInt8]
+    private let environment: AttemptEnvironment
+    private weak var owner: (any AttemptOwner)?
+    private var relay: ReplyRelay
+    private let upstreamPrompt: UpstreamPrompt?
+    private let pacer: Pacer
+    private var handle: (any UpstreamHandle)?
+    private var slot: Admission.ID?
+    private var deadline: Scheduled<Void>?
+    private var stallCheck: Ticker?
+    private let startedAt: Instant
+    private var sentAt: Instant
+    private var firstByteAt: Instant?
+    private var lastProgress: Instant
+    private var status: UInt?
+    private var bounces = false
+    private var errorBody = ByteBuffer()
+    private var hasRetriedFresh = false
+    private var isOver = false
+    private var isClientSlow = false
+
+    init(
+        at place: Place, prompt: PromptRequest, original: [UInt8], heading: ReplyEncoder.Heading,
+        environment: AttemptEnvironment, owner: any AttemptOwner
+    ) {
+        self.place = place
+        self.prompt = prompt
+        self.original = original
+        self.environment = environment
+        self.owner = owner
+        switch place {
+        case .local(let backend, let model):
+            let upstream =
+                switch backend.config.kind {
+                case .demo: UpstreamPrompt(demo: prompt)
+                case .ollama: UpstreamPrompt(prompt, original: original, backend: .ollama, model: model)
+                case .openai: UpstreamPrompt(prompt, original: original, backend: .openai, model: model)
+                }
+            upstreamPrompt = upstream
+            relay = ReplyRelay(upstream, heading: heading, isStreaming: prompt.isStreaming)
+            pacer = Pacer(factor: backend.config.slowdown, loop: environment.pool.loop)
+        case .peer:
+            upstreamPrompt = nil
+            relay = ReplyRelay(fromPeer: prompt.api.dialect, isStreaming: prompt.isStreaming)
+            pacer = Pacer(factor: 1, loop: environment.pool.loop)
+        }
+        startedAt = environment.now()
+        sentAt = startedAt
+        lastProgress = startedAt
+    }
+
+    func start() {
+        guard case .local(let backend, _) = place else { return send(fresh: false) }
+        let bound = NIOLoopBound(self, eventLoop: environment.pool.loop)
+        let tokens = prompt.promptTokens + (prompt.maxTokens ?? 200)
+        let verdict = backend.desk.enter(priority: .inference, tokens: tokens) { [loop = environment.pool.loop] turn in
+            loop.execute { bound.value.take(turn) }
+        }
+        switch verdict {
+        case .begin(let id):
+            slot = id
+            environment.loadChanged()
+            send(fresh: false)
+        case .wait(let id):
+            slot = id
+            environment.loadChanged()
+        case .refused: fail(.bounced)
+        }
+    }
+
+    /// The client went away, or the owner goes elsewhere: everything is freed, and nothing more is said.
+    func cancel() {
+        guard !isOver else { return }
+        handle?.cancel()
+        close()
+    }
+
+    func setClientSlow(_ slow: Bool) {
+        isClientSlow = slow
+        lastProgress = environment.now()
+        handle?.setPaused(slow || pacer.isFull)
+    }
+
+    private func take(_ turn: AdmissionDesk.Turn) {
+        guard !isOver else { return }
+        switch turn {
+        case .begin: send(fresh: false)
+        case .displaced:
+            slot = nil
+            fail(.bounced)
+        }
+    }
+
+    private func send(fresh: Bool) {
+        sentAt = environment.now()
+        lastProgress = sentAt
+        if deadline == nil { schedule(deadline: environment.firstByteDeadline) }
+        switch place {
+        case .local(let backend, _): sendToBackend(backend, fresh: fresh)
+        case .peer(let target, let delegation):
+            let headers = HeaderPolicy.peerHeaders(bodyBytes: original.count, delegation: delegation)
+            let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: prompt.api.path, headers: headers)
+            handle = environment.pool.start(
+                target, head, body: ByteBuffer(bytes: original), fresh: fresh, receiver: self)
+        }
+    }
+
+    private func sendToBackend(_ backend: LocalBackend, fresh: Bool) {
+        guard let address = backend.address, let upstream = upstreamPrompt else {
+            handle = DemoGeneration(prompt, loop: environment.pool.loop, receiver: self)
+            return
+        }
+        let headers = HeaderPolicy.backendHeaders(
+            host: address.authority, bodyBytes: upstream.body.count, key: backend.key)
+        let head = HTTPRequestHead(
+            version: .http1_1, method: .POST, uri: address.basePath + upstream.path, headers: headers)
+        handle = environment.pool.start(
+            .backend(address), head, body: ByteBuffer(bytes: upstream.body), fresh: fresh, receiver: self)
+    }
+
+    // MARK: What comes back
+
+    func upstreamAccepted() {
+        guard !isOver, firstByteAt == nil else { return }
+        // The other agent lives and has taken it; it watches its backend itself.
+        schedule(deadline: FirstByteDeadlines.heartbeatTimeout)
+    }
+
+    func upstream(head: HTTPResponseHead) {
+        status = head.status.code
+        bounces = head.headers.contains(name: "X-Mesh-Bounce")
+    }
+
+    func upstream(body: ByteBuffer) {
+        guard !isOver else { return }
+        lastProgress = environment.now()
+        guard status == 200 else {
+            if errorBody.readableBytes < Self.errorBytesMax { errorBody.writeImmutableBuffer(body) }
+            return
+        }
+        noteFirstByte()
+        do throws(StreamRefusal) {
+            let output = try relay.push(body)
+            if output.readableBytes > 0 { deliver(output) }
+        } catch {
+            return fail(.broken("its reply is malformed"))
+        }
+        if let failure = relay.failure { fail(.broken("its backend reported: \(failure)")) }
+    }
+
+    func upstreamEnd() {
+        guard !isOver else { return }
+        handle = nil
+        guard status == 200 else { return fail(failureOfStatus()) }
+        let rest: ByteBuffer?
+        do throws(StreamRefusal) {
+            rest = try relay.finish(elapsed: slowed(environment.now() - sentAt))
+        } catch {
+            return fail(.broken("its reply is malformed"))
+        }
+        guard let rest else {
+            return fail(.broken(relay.failure.map { "its backend reported: \($0)" } ?? "its reply broke off"))
+        }
+        pacer.schedule(bytes: rest.readableBytes) { self.finish(rest) }
+    }
+
+    func upstreamFailed(_ failure: UpstreamFailure) {
+        guard !isOver else { return }
+        handle = nil
+        switch failure {
+        case .closed(wasReused: true) where !hasReceivedAnything && !hasRetriedFresh:
+            hasRetriedFresh = true
+            send(fresh: true)
+        case .closed: fail(.broken(firstByteAt == nil ? "it closed the connection" : "its reply broke off"))
+        case .cannotConnect: fail(.broken("it refuses connections"))
+        case .malformed: fail(.broken("its reply is not HTTP"))
+        case .exhausted: fail(.bounced)
+        }
+    }
+
+    private var hasReceivedAnything: Bool { status != nil || firstByteAt != nil }
+
+    private func noteFirstByte() {
+        guard firstByteAt == nil else { return }
+        firstByteAt = environment.now()
+        deadline?.cancel()
+        deadline = nil
+        stallCheck = Ticker(
+            environment.pool.loop, after: Self.stallCheckInterval, every: Self.stallCheckInterval
+        ) { [weak self] in
+            guard let self, environment.now() - lastProgress > Self.stallMax else { return }
+            fail(.silent)
+        }
+    }
+
+    private func deliver(_ output: ByteBuffer) {
+        pacer.schedule(bytes: output.readableBytes) {
+            guard !self.isOver else { return }
+            self.owner?.attempt(produced: output)
+            if !self.isClientSlow, !self.pacer.isFull { self.handle?.setPaused(false) }
+        }
+        if pacer.isFull { handle?.setPaused(true) }
+    }
+
+    private func finish(_ rest: ByteBuffer) {
+        guard !isOver else { return }
+        let now = environment.now()
+        let measure = AttemptMeasure(
+            firstByteAfter: firstByteAt.map { slowed($0 - sentAt) }, elapsed: now - sentAt,
+            completionTokens: relay.completionTokens, usage: relay.usage)
+        let owner = owner
+        noteSpeeds(measure)
+        close()
+        owner?.attempt(finished: rest, measured: measure)
+    }
+
+    private func fail(_ failure: AttemptFailure) {
+        guard !isOver else { return }
+        handle?.cancel()
+        let owner = owner
+        close()
+        owner?.attempt(failed: failure)
+    }
+
+    private func close() {
+        isOver = true
+        handle = nil
+        owner = nil
+        deadline?.cancel()
+        stallCheck?.cancel()
+        pacer.cancel()
+        if case .local(let backend, _) = place, let slot {
+            backend.desk.leave(slot)
+            environment.loadChanged()
+        }
+        slot = nil
+    }
+
+    // MARK: Judging
+
+    private func failureOfStatus() -> AttemptFailure {
+        let code = Int(status ?? 0)
+        let document = try? JSONParser.parse(Array(errorBody.readableBytesView))
+        let text = document.flatMap(BackendError.text) ?? "HTTP status \(code)"
+        switch code {
+        case _ where bounces: return .bounced
+        case 404: return .modelMissing
+        case 401, 403: return .broken("it refuses this node: \(text)")
+        case 408, 429: return .bounced
+        case 400..<500: return .rejected(GatewayError(code, text, code: "rejected_by_backend"))
+        default: return .broken("it answered with status \(code): \(text)")
+        }
+    }
+
+    private func schedule(deadline span: Duration) {
+        deadline?.cancel()
+        deadline = environment.pool.loop.assumeIsolated().scheduleTask(in: .nanoseconds(span.inNanoseconds)) {
+            self.fail(.silent)
+        }
+    }
+
+    private var slowdown: Double {
+        if case .local(let backend, _) = place { backend.config.slowdown } else { 1 }
+    }
+
+    private func slowed(_ span: Duration) -> Duration { slowdown == 1 ? span : span * slowdown }
+
+    /// Teaches the deadline, and from requests that nobody else disturbed the catalogue.
+    private func noteSpeeds(_ measure: AttemptMeasure) {
+        guard case .local(let backend, let model) = place, let firstByteAt, let first = measure.firstByteAfter else {
+            return
+        }
+        backend.firstBytes.note(environment.firstByteKey, seconds: (firstByteAt - sentAt).inSeconds)
+        guard backend.desk.counts.running == 1, measure.completionTokens > 1, !environment.firstByteKey.isWhole else {
+            return
+        }
+        let decode = (measure.usage?.decode.map(slowed) ?? measure.elapsed - first).inSeconds
+        let prefill = (measure.usage?.prefill.map(slowed) ?? first).inSeconds
+        let promptTokens = measure.usage?.promptTokens ?? prompt.promptTokens
+        backend.speeds.note(
+            model, prefill: prefill > 0 ? Double(promptTokens) / prefill : nil,
+            decode: decode > 0 ? Double(measure.completionTokens) / decode : nil)
+    }
+}
+
+/// What an attempt needs from around it.
+struct AttemptEnvironment {
+    let pool: UpstreamPool
+    let now: () -> Instant
+    /// Running or queued requests of a local backend changed.
+    let loadChanged: () -> Void
+    let firstByteKey: FirstByteBoard.Key
+    /// Silence before the first byte of a backend, or before the first sign of life of another agent.
+    let firstByteDeadline: Duration
+}

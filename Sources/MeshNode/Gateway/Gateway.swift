@@ -1,0 +1,149 @@
+import Authority
+import HTTPTypes
+import NIOCore
+import NodeCore
+import Primitives
+import Routing
+import SecureChannel
+import Synchronization
+
+/// A node's part in answering prompts: takes them from clients and from other agents, chooses a node for each, and
+/// serves what its own backends are to answer. One per node, shared by all event loops.
+///
+/// Its handlers sit in Hummingbird's own pipelines (see `GatewayHandler`). What all of them share is here: the decision,
+/// the backends, the connections of each loop, the delegations that were served.
+package final class Gateway: Sendable {
+    package let backends: [LocalBackend]
+    package let routing: RoutingDesk
+    package let monitor: BackendMonitor
+    let sealing: any PeerSealing
+    let bodyBytesMax: Int
+    private let core: any MeshCore
+    private let identity: Identity
+    private let random: Mutex<SeededRandom>
+    private let seen = Mutex(SeenRequests())
+    private let pools = Mutex<[ObjectIdentifier: NIOLoopBound<UpstreamPool>]>([:])
+    private let listener = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
+
+    /// - Parameters:
+    ///   - backendKeys: credentials of backends, by `apiKeyName`.
+    ///   - sealing: how streams between agents are sealed.
+    package init(
+        config: NodeConfig, core: any MeshCore, identity: Identity, sealing: any PeerSealing,
+        backendKeys: [String: String] = [:]
+    ) throws(GatewayStartFailure) {
+        var backends: [LocalBackend] = []
+        for backend in config.backends {
+            let key = backend.apiKeyName.flatMap { backendKeys[$0] }
+            if let name = backend.apiKeyName, key == nil {
+                throw GatewayStartFailure("backends.\(backend.name): the secrets file has no key named \(name)")
+            }
+            guard let local = LocalBackend(backend, key: key) else {
+                throw GatewayStartFailure(
+                    "backends.\(backend.name).url: \(backend.url) is not http://host:port or https://host:port")
+            }
+            backends.append(local)
+        }
+        self.backends = backends
+        self.core = core
+        self.identity = identity
+        self.sealing = sealing
+        bodyBytesMax = config.limits.requestBodyBytes
+        var entropy = SodiumEntropy()
+        let seed = entropy.bytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+        random = Mutex(SeededRandom(seed: seed))
+        routing = RoutingDesk(seed: seed ^ identity.nodeID.low)
+        monitor = BackendMonitor(backends: backends, core: core, sealing: sealing)
+    }
+
+    /// Polls the backends until the task is cancelled; then closes what is kept open.
+    package func run() async {
+        await monitor.run()
+        let open = pools.withLock { pools in
+            defer { pools = [:] }
+            return Array(pools.values)
+        }
+        for pool in open { pool.eventLoop.execute { pool.value.close() } }
+    }
+
+    /// Where each finished prompt is told, as one line of JSON.
+    package func onRoute(_ body: @escaping @Sendable ([UInt8]) -> Void) { listener.withLock { $0 = body } }
+
+    // MARK: For handlers and exchanges
+
+    var view: ClusterView { core.view }
+    var me: NodeID { identity.nodeID }
+    var name: String { core.view.name }
+
+    func now() -> Instant { core.now() }
+
+    /// By the mesh's clock; 0 before a primary has set it for the first time.
+    func unixMilliseconds(_ view: ClusterView) -> Int64 { view.unixTime(at: core.now())?.milliseconds ?? 0 }
+
+    func randomWord() -> UInt64 { random.withLock { $0.next() } }
+    func backend(named name: String) -> LocalBackend? { backends.first { $0.config.name == name } }
+
+    func publish(_ event: JSONValue) {
+        if let listener = listener.withLock({ $0 }) { listener(event.encode()) }
+    }
+
+    /// The pool of the loop that this is called on.
+    func pool(on loop: any EventLoop) -> UpstreamPool {
+        loop.preconditionInEventLoop()
+        let bound = pools.withLock { pools in
+            if let known = pools[ObjectIdentifier(loop)] { return known }
+            let made = NIOLoopBound(UpstreamPool(loop: loop, sealing: sealing), eventLoop: loop)
+            pools[ObjectIdentifier(loop)] = made
+            return made
+        }
+        return bound.value
+    }
+
+    func decide(_ request: RoutingRequest) -> Result<RoutingDecision, RoutingRefusal> {
+        routing.decide(request, view: core.view, ownLoad: monitor.currentLoad(), now: core.now())
+    }
+
+    /// What an attempt at `backend`, or at another agent where that is nil, needs around it.
+    func environment(
+        for pool: UpstreamPool, roundTrip: Duration, backend: LocalBackend?, key: FirstByteBoard.Key
+    ) -> AttemptEnvironment {
+        AttemptEnvironment(
+            pool: pool, now: { [core] in core.now() }, loadChanged: { [monitor] in monitor.noteLoadChanged() },
+            firstByteKey: key,
+            firstByteDeadline: backend?.firstByteDeadline(key) ?? FirstByteDeadlines.acceptance(roundTrip: roundTrip))
+    }
+
+    /// Another agent as a place to ask, with the word of this one for the caller; nil while its address is not known.
+    func peerPlace(of candidate: Candidate, caller: Caller, api: PromptAPI) -> Attempt.Place? {
+        let view = core.view
+        guard let descriptor = view.member(candidate.node)?.descriptor else { return nil }
+        let request = random.withLock { Delegation.RequestID(high: $0.next(), low: $0.next()) }
+        let expiry = unixMilliseconds(view) + Delegation.lifetime.inMilliseconds
+        let delegation = Delegation(
+            origin: me, target: candidate.node, request: request, expiresAt: expiry, caller: caller, api: api,
+            backend: candidate.backend, model: candidate.model)
+        return .peer(.peer(candidate.node, descriptor.http), delegation: delegation.signed(by: identity))
+    }
+
+    /// Checks another agent's word: its signature, that it is for here, fresh and new, and that whom it speaks for may
+    /// do this by this node's own tables.
+    func accept(
+        _ header: String, from peer: NodeID, api: PromptAPI, authenticator: Authenticator
+    ) throws(DelegationRefusal) -> Delegation {
+        let view = core.view
+        let now = core.now()
+        let delegation = try Delegation.verify(header, from: peer, view: view, now: now)
+        guard delegation.api == api else { throw .malformed }
+        guard authenticator.stillHolds(delegation.caller, view: view, now: now) else { throw .callerRefused }
+        guard seen.withLock({ $0.insert(delegation.request, now: unixMilliseconds(view)) }) else {
+            throw .replayed
+        }
+        return delegation
+    }
+}
+
+/// Why a gateway cannot start: one line that names the key, what was found and what to do.
+package struct GatewayStartFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
+}

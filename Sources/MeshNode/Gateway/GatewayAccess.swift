@@ -1,0 +1,36 @@
+import HTTPTypes
+
+/// The checks that the gateway's handler and Hummingbird's responder share: one route table, one authenticator, one list
+/// of host names, one limit for each user.
+package struct GatewayAccess: Sendable {
+    package let table: RouteTable
+    package let authenticator: Authenticator
+    package let hosts: HostPolicy
+    package let requestLimit: RateLimiter
+
+    package init(table: RouteTable, authenticator: Authenticator, hosts: HostPolicy, requestLimit: RateLimiter) {
+        self.table = table
+        self.authenticator = authenticator
+        self.hosts = hosts
+        self.requestLimit = requestLimit
+    }
+
+    package init(_ surface: HTTPSurface) {
+        self.init(
+            table: surface.table, authenticator: surface.authenticator, hosts: surface.hosts,
+            requestLimit: surface.requestLimit)
+    }
+}
+
+extension Gateway {
+    /// What `HTTPService` needs to put this gateway in front of its routes.
+    package var hooks: GatewayHooks {
+        GatewayHooks(
+            handlers: { surface in
+                self.onRoute { surface.routeEvents.publish($0) }
+                let access = GatewayAccess(surface)
+                return { [GatewayHandler(gateway: self, access: access)] }
+            },
+            explain: { self.explain(model: $0, promptTokens: $1, maxTokens: $2) })
+    }
+}
