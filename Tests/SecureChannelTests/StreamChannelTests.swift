@@ -157,9 +157,12 @@ extension StreamChannel {
     }
 
     @Test func `what an end sent does not open at the same end`() throws {
+        // The records are chosen so that their counter is the one that the end expects next.
         var talk = try Conversation.established()
-        let record = try talk.initiator.seal([1])
-        #expect(talk.initiator.rejection(of: record) == .unauthentic)
+        #expect(talk.initiator.rejection(of: talk.confirmation) == .unauthentic)
+        _ = try talk.responder.seal([1])
+        let second = try talk.responder.seal([2])
+        #expect(talk.responder.rejection(of: second) == .unauthentic)
         // A hello sent back to its maker: by its name as a responder, by its code as the initiator.
         var mirrored = Conversation()
         #expect(mirrored.initiator.rejection(of: mirrored.hello) == .unauthentic)
