@@ -41,7 +41,7 @@ package enum AuthorityCommand: Hashable, Sendable {
 package struct SessionGrant: Hashable, Sendable {
     package let id: SessionID
     package let user: UserName
-    /// `User.passwordRevision` of the verifier that was checked. If the password has changed since, the grant is refused.
+    /// `User.passwordRevision` of the verifier that was checked. If the password has changed since, it is refused.
     package let passwordRevision: LogIndex
     /// The node that checked the password.
     package let node: NodeID

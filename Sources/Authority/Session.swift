@@ -41,7 +41,7 @@ struct RefreshExchange: Hashable, Sendable {
 ///   T1 (current) ------> T2 (current), T1 answered with sealed T2 again
 ///                         | presented: T1's answer is forgotten
 ///                         v
-///                        T3 (current), T2 answered with sealed T3 again;   T1 or anything else: revoke
+///                        T3 (current), T2 answered with sealed T3 again;  T1 or any other: revoke
 /// ```
 /// Sealed under a key derived from its predecessor, the successor can be handed out again without being stored in the
 /// clear, so a lost reply signs nobody out. Who presents anything older had it copied, or copied it (RFC 9700 §4.14.2).

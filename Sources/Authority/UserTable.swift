@@ -75,7 +75,9 @@ package struct UserTable: Equatable, Sendable {
         guard admins == adminCount else { return "\(admins) admins, counted as \(adminCount)" }
         guard users.isEmpty || admins > 0 else { return "\(users.count) users without an admin" }
         guard users.count <= limits.users else { return "\(users.count) users exceed \(limits.users)" }
-        let inOrder = users.values.allSatisfy { $0.createdAt <= $0.passwordRevision && $0.passwordRevision <= appliedIndex }
+        let inOrder = users.values.allSatisfy {
+            $0.createdAt <= $0.passwordRevision && $0.passwordRevision <= appliedIndex
+        }
         return inOrder ? nil : "a user's password is older than the user or newer than the log at \(appliedIndex)"
     }
 }

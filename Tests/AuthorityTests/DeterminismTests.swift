@@ -17,7 +17,8 @@ struct DeterminismTests {
             let index = LogIndex(UInt64(number))
             let entry = source.next(at: index, after: first)
             let reply = first.apply(entry.bytes, at: index, time: entry.time)
-            try #require(second.apply(entry.bytes, at: index, time: entry.time) == reply, "seed \(seed) entry \(number)")
+            let other = second.apply(entry.bytes, at: index, time: entry.time)
+            try #require(other == reply, "seed \(seed) entry \(number)")
             if let other = third?.apply(entry.bytes, at: index, time: entry.time) {
                 try #require(other == reply, "seed \(seed) entry \(number), after the snapshot")
             }

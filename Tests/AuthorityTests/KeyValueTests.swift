@@ -34,7 +34,8 @@ func conditions(isStored: Bool, condition: ValueCondition, holds: Bool) {
     let failed = AuthorityReply.refused(.conditionFailed(current: isStored ? LogIndex(3) : nil))
     var putting = log
     let revision = log.index.next
-    #expect(putting.apply(.put("a", "2", if: condition)) == (holds ? .stored(revision: revision, created: !isStored) : failed))
+    let stored = AuthorityReply.stored(revision: revision, created: !isStored)
+    #expect(putting.apply(.put("a", "2", if: condition)) == (holds ? stored : failed))
     #expect(putting.holdsSame(as: log) == !holds)
     var deleting = log
     let deleted = isStored ? AuthorityReply.done : .refused(.unknownValue)

@@ -62,7 +62,8 @@ struct RandomLog {
     private mutating func command(after state: AuthorityState) -> AuthorityCommand {
         switch random.below(22) {
         case 0: .createUser(name: user(), verifier: .sample, role: role())
-        case 1: random.chance(1, in: 3) ? .setPassword(name: user(), verifier: .other) : .setRole(name: user(), role: role())
+        case 1 where random.chance(1, in: 3): .setPassword(name: user(), verifier: .other)
+        case 1: .setRole(name: user(), role: role())
         case 2: .setRole(name: user(), role: role())
         case 3: random.chance(1, in: 3) ? .removeUser(name: user()) : .expireSessions
         case 4, 5, 6, 7: .grantSession(grant(after: state))
