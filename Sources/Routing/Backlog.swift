@@ -4,7 +4,7 @@ import Primitives
 /// node itself sent there and the report cannot know.
 ///
 /// Gossip is old: between two reports every node sees the same idle machine and sends its burst there. Two corrections
-/// cure most of it. Our own requests are counted exactly, from the moment they are sent until they end, and never twice.
+/// cure most of it. Our own requests are counted exactly, from when they are sent until they end, and never twice.
 /// Others' requests are carried forward as a fluid: they leave at the pace at which slots turn over, and arrive at the
 /// pace that the backend's counter of admitted requests showed, or as many for each of ours as came lately.
 package struct Backlog: Sendable {
@@ -87,6 +87,7 @@ package struct Backlog: Sendable {
 
     package func checkInvariants() {
         precondition(
-            ownInFlight == sent.count { $0.endedAt == nil }, "\(ownInFlight) own requests in flight, but \(sent.count) known")
+            ownInFlight == sent.count { $0.endedAt == nil },
+            "\(ownInFlight) own requests in flight, but \(sent.count) remembered")
     }
 }

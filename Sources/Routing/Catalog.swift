@@ -31,6 +31,13 @@ package struct Catalog: Hashable, Sendable {
         return pages.enumerated().map { Catalog(page: $0.offset, models: $0.element, omittedCount: rest.count) }
     }
 
+    /// Whether both name the same models at the same backends, whatever they say of speed and residency.
+    func hasSamePlaces(as other: Catalog) -> Bool {
+        models.elementsEqual(other.models) { a, b in
+            a.name == b.name && a.backend == b.backend && a.pool == b.pool && a.sizeBytes == b.sizeBytes
+        }
+    }
+
     private static func ordered(_ models: [ModelReport]) -> [ModelReport] {
         models.sorted { a, b in
             if a.isLoaded != b.isLoaded { return a.isLoaded }
@@ -90,7 +97,9 @@ package struct ModelReport: Hashable, Sendable {
         parametersMillions: UInt32 = 0, family: String = "", contextTokens: UInt32 = 0,
         prefillTokensPerSecond: Double? = nil, decodeTokensPerSecond: Double? = nil, loadSeconds: Double? = nil
     ) {
-        guard !name.isEmpty, name.utf8.count <= Self.nameBytesMax, 0..<Load.backendCountMax ~= backend else { return nil }
+        guard !name.isEmpty, name.utf8.count <= Self.nameBytesMax, 0..<Load.backendCountMax ~= backend else {
+            return nil
+        }
         self.name = name
         self.backend = backend
         self.pool = pool

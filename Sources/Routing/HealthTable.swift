@@ -55,6 +55,7 @@ package struct HealthTable: Sendable {
     package func models(of id: NodeID) -> [ModelReport] {
         position(of: id).map { nodes[$0].catalogs.flatMap { $0?.models ?? [] } } ?? []
     }
+    func catalog(of id: NodeID, page: Int) -> Catalog? { position(of: id).flatMap { nodes[$0].catalogs[page] } }
     /// Requests that this node has in flight at `id`.
     package func ownInFlight(at id: NodeID) -> Int {
         position(of: id).map { nodes[$0].backends.reduce(0) { $0 + $1.backlog.ownInFlight } } ?? 0

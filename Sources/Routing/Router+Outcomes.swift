@@ -63,7 +63,8 @@ extension Router {
         var wasLoaded = true
         if let place = health.backendPosition(node: candidate.node, backend: candidate.backend) {
             health.withBackend(place) { backend in
-                let others = backend.backlog.expectedRequests(now: now, serviceSeconds: 1)
+                let service = candidate.estimate.prefill + candidate.estimate.decode
+                let others = backend.backlog.expectedRequests(now: now, serviceSeconds: service)
                 beside = min(Int(min(others, 1e6)), backend.report.slots - 1)
                 backend.breaker.noteStarted(now: now)
                 backend.backlog.noteSent(number: number, now: now)

@@ -75,7 +75,16 @@ package struct Router: Sendable {
     }
 
     package mutating func update(_ id: NodeID, catalog: Catalog) {
-        if health.update(id, catalog: catalog) { arePlacementsOld = true }
+        let old = health.catalog(of: id, page: catalog.page)
+        guard health.update(id, catalog: catalog) else { return }
+        // Mostly only a learned rate moved: in a large mesh that must not cost a pass over all nodes.
+        if let old, !arePlacementsOld, old.hasSamePlaces(as: catalog), let node = health.position(of: id) {
+            for model in catalog.models where model.backend < health.nodes[node].backends.count {
+                if speedEntry(of: model, node: node) == nil { arePlacementsOld = true }
+            }
+        } else {
+            arePlacementsOld = true
+        }
     }
 
     package mutating func remove(_ id: NodeID) {
@@ -90,11 +99,15 @@ package struct Router: Sendable {
 
     // MARK: Deciding
 
+    /// Where `request` should go now. Under a lock, keep it until `noteStarted`: what was sent must count for the next
+    /// decision, and a half-open breaker lets only one through.
     package mutating func decide(
         _ request: RoutingRequest, now: Instant, random: inout SeededRandom
     ) -> Result<RoutingDecision, RoutingRefusal> {
         renewPlacements()
-        guard let found = places(of: request.model) else { return .failure(.noSuchModel(known: knownModels())) }
+        guard let found = places(of: request.model), let pool = pool(of: request, among: found) else {
+            return .failure(.noSuchModel(known: knownModels()))
+        }
         let output = expectedOutput(of: request)
         var scored: [Scored] = []
         scored.reserveCapacity(found.count)
@@ -106,7 +119,7 @@ package struct Router: Sendable {
             while index < found.count, found[index].node == node {
                 defer { index += 1 }
                 if general != nil { continue }
-                if let refusal = exclusion(of: found[index], request: request, now: now) {
+                if let refusal = exclusion(of: found[index], pool: pool, now: now) {
                     if reason != nil { reason = refusal }
                 } else {
                     let estimate = estimate(found[index], request: request, output: output, now: now)
@@ -134,6 +147,13 @@ package struct Router: Sendable {
         return ModelName.alias(of: model).flatMap { placements[$0] }
     }
 
+    /// Where to look: generation never runs on an embedding model, but a model that is in no embedding pool embeds where
+    /// it generates. Nil if the model cannot do what is asked.
+    private func pool(of request: RoutingRequest, among found: [Placement]) -> ModelReport.Pool? {
+        if found.contains(where: { $0.pool == request.pool }) { return request.pool }
+        return request.pool == .embedding ? .generation : nil
+    }
+
     private func expectedOutput(of request: RoutingRequest) -> Double {
         if request.pool == .embedding { return 0 }
         let expected = request.outputTokens.map(Double.init) ?? outputTokens.mean ?? costs.config.outputTokens
@@ -147,8 +167,8 @@ package struct Router: Sendable {
         return request.excluded.contains(health.nodes[node].id) ? .alreadyTried : nil
     }
 
-    private func exclusion(of place: Placement, request: RoutingRequest, now: Instant) -> Exclusion? {
-        if place.pool != request.pool { return .noSuchModel }
+    private func exclusion(of place: Placement, pool: ModelReport.Pool, now: Instant) -> Exclusion? {
+        if place.pool != pool { return .noSuchModel }
         if !health.nodes[place.node].backends[place.backend].report.isHealthy { return .unhealthy }
         if !health.nodes[place.node].backends[place.backend].breaker.admits(now: now) { return .breakerOpen }
         if place.sizeBytes > health.nodes[place.node].largestMemoryBytes, !speeds.isLoaded(place.speed) {
@@ -209,17 +229,19 @@ package struct Router: Sendable {
         }
     }
 
+    private mutating func speedEntry(of model: ModelReport, node: Int) -> Int? {
+        speeds.enter(
+            node: health.nodes[node].id, model: model, backend: health.nodes[node].backends[model.backend].report,
+            hasGPU: health.nodes[node].vitals?.gpus.isEmpty == false)
+    }
+
     /// False if the speed model is full.
     private mutating func collectPlacements() -> Bool {
         placements.removeAll(keepingCapacity: true)
         for (position, node) in health.nodes.enumerated() where node.standing != .gone {
             for model in node.catalogs.lazy.compactMap({ $0 }).flatMap(\.models)
             where model.backend < node.backends.count {
-                let hasGPU = node.vitals?.gpus.isEmpty == false
-                guard
-                    let speed = speeds.enter(
-                        node: node.id, model: model, backend: node.backends[model.backend].report, hasGPU: hasGPU)
-                else { return false }
+                guard let speed = speedEntry(of: model, node: position) else { return false }
                 placements[model.name, default: []].append(
                     Placement(
                         node: position, backend: model.backend, model: model.name, pool: model.pool,

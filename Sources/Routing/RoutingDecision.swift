@@ -69,10 +69,11 @@ package struct RoutingDecision: Hashable, Sendable {
 
     /// For `X-Mesh-Decision`: printable ASCII, at most `headerBytesMax` bytes, milliseconds.
     ///
-    ///     vengeance/ollama eta=1240 rtt=2 queue=0 load=0 prefill=210 decode=1020 risk=8; runpod-tx=1890; sark:breaker-open
+    ///     vengeance/ollama eta=1240 rtt=2 queue=0 load=0 prefill=210 decode=1020 risk=8; runpod-tx=1890; sark:dead
     package var header: String {
         let estimate = winner.estimate
-        var text = "\(Self.token(winner.nodeName))/\(Self.token(winner.backend)) eta=\(Self.milliseconds(estimate.total))"
+        var text = "\(Self.token(winner.nodeName))/\(Self.token(winner.backend))"
+        text += " eta=\(Self.milliseconds(estimate.total))"
         let terms = [
             ("rtt", estimate.roundTrip), ("queue", estimate.queue), ("load", estimate.load),
             ("prefill", estimate.prefill), ("decode", estimate.decode), ("risk", estimate.risk),

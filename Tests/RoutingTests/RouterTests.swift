@@ -147,6 +147,25 @@ struct RouterTests {
         #expect(try bench.winner(chat).node == Bench.id(1))
     }
 
+    @Test("a model in no embedding pool embeds where it generates; generating on an embedding model is refused")
+    func poolFallback() throws {
+        let bench = Bench()
+        bench.add(1)
+        #expect(try bench.winner(RoutingRequest(model: "llama3.1:8b", pool: .embedding)).node == Bench.id(1))
+        bench.add(1, pool: .embedding)
+        #expect(bench.decide(chat) == .failure(.noSuchModel(known: ["llama3.1:8b"])))
+    }
+
+    @Test("a catalogue that only renews its rates is believed at once")
+    func renewedRates() throws {
+        let bench = Bench()
+        bench.add(1, decode: 128)
+        bench.add(2, decode: 64)
+        #expect(try bench.winner(chat).node == Bench.id(1))
+        bench.add(1, decode: 32)
+        #expect(try bench.winner(chat).node == Bench.id(2))
+    }
+
     @Test("equals share the work, and the preferred one of them takes it")
     func nearTies() throws {
         let bench = Bench()
