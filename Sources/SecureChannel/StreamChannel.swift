@@ -12,9 +12,9 @@ import Primitives
 ///
 ///     record:  length of sealed part (2, big-endian) | sealed: last-of-message flag (1), content | tag (16)
 ///
-/// Codes are BLAKE2b under the cluster's stream key over both ids, the cluster id and the randoms seen so far; so are the
-/// two record keys. Records are ChaCha20-Poly1305 (RFC 8439) under a counter nonce, with the length as associated data. A
-/// replayed first hello gets an answer but no further: its sender cannot know the keys that the fresh random makes.
+/// Codes are BLAKE2b under the cluster's stream key over both ids, the cluster id and the randoms seen so far; so are
+/// the two record keys. Records are ChaCha20-Poly1305 (RFC 8439) under a counter nonce, with the length as associated
+/// data. A replayed hello gets an answer but no further: its sender cannot know the keys that the fresh random makes.
 ///
 /// After any rejection the channel is dead. Close the connection without a word. The end of a stream is not
 /// authenticated: framing above must know when something is complete.

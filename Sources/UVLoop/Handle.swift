@@ -2,8 +2,8 @@ import Cuv
 
 /// The memory of one libuv handle, and its life.
 ///
-/// Ownership: libuv keeps a handle's address from `uv_*_init` until the close callback has run. So the memory belongs to
-/// this object, a reference to this object (and through `owner` to the socket, timer or hook that uses it) is kept in
+/// Ownership: libuv keeps a handle's address from `uv_*_init` until the close callback has run. So the memory belongs
+/// to this object, a reference to this object (and through `owner` to the socket, timer or hook that uses it) is kept in
 /// the handle's `data`, and that reference is given up only in the close callback. Whoever drops a socket without
 /// closing it therefore leaks nothing but time: the loop closes it when it ends.
 final class Handle {

@@ -14,7 +14,7 @@ package final class Loop {
     private enum Phase { case ready, running, finished }
 
     let memory: UnsafeMutablePointer<uv_loop_t>
-    /// Where stream reads land before they are copied out. libuv fills and hands it over within one call, on this thread.
+    /// Where stream reads land before they are copied out. libuv fills and hands it over in one call, on this thread.
     let readBuffer: UnsafeMutableRawBufferPointer
     private var phase = Phase.ready
     private var isStopping = false
@@ -43,7 +43,7 @@ package final class Loop {
         shutDown()
     }
 
-    /// Makes `run` end after the current turn. On the loop's own thread; from elsewhere trigger a `Wakeup` that calls it.
+    /// Makes `run` end after this turn. On the loop's own thread; from elsewhere trigger a `Wakeup` that calls it.
     package func stop() {
         isStopping = true
         uv_stop(memory)

@@ -26,8 +26,8 @@ package final class TCPConnection {
     package private(set) var isOpen = false
     package private(set) var backlogByteCount = 0
 
-    /// Events follow, beginning with `.opened` or `.closed`. An address that swallows packets takes the system minutes to
-    /// give up: close the connection by a timer of your own. Throws only if the system has no socket for us.
+    /// Events follow, beginning with `.opened` or `.closed`. An address that swallows packets takes the system minutes
+    /// to give up: close the connection by a timer of your own. Throws only if the system has no socket for us.
     package static func connect(
         to endpoint: Endpoint, on loop: Loop, onEvent: @escaping (TCPConnection, Event) -> Void
     ) throws(UVError) -> TCPConnection {

@@ -8,7 +8,8 @@ import Testing
         #expect("\(secret)" == "<secret>")
         #expect(String(reflecting: secret) == "<secret>")
         var dumped = ""
-        dump(ClusterKey(id: Array(repeating: 0, count: 16), secret: SecretBytes(copying: Array(100..<132))), to: &dumped)
+        let secretBytes = SecretBytes(copying: Array(100..<132))
+        dump(ClusterKey(id: Array(repeating: 0, count: 16), secret: secretBytes), to: &dumped)
         #expect(!dumped.contains("100"))
     }
 
