@@ -2,8 +2,9 @@ import Gossip
 import Primitives
 import Testing
 
-/// Sorted spans at a percentile, nearest rank.
+/// Sorted spans at a percentile, nearest rank; of none, longer than any bar.
 func percentile(_ spans: [Duration], _ percent: Int) -> Duration {
+    guard !spans.isEmpty else { return .seconds(1_000_000) }
     let sorted = spans.sorted()
     return sorted[min(sorted.count - 1, (sorted.count * percent + 99) / 100 - 1)]
 }

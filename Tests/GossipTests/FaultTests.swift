@@ -85,6 +85,23 @@ struct FaultTests {
         }
     }
 
+    @Test("a member that was stopped notices it and doubts nobody, even if its socket lost everything meanwhile")
+    func ownPause() {
+        for seed in 0..<20 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.run(.seconds(5) + .milliseconds(seed * 37))
+            mesh.forgetEvents()
+            mesh.pause(4)
+            mesh.run(.seconds(2))
+            mesh.resume(4, losingInbox: true)
+            mesh.run(.seconds(3))
+            #expect(mesh.core(4).counters.pauses == 1, "seed \(seed)")
+            for subject in 0..<4 {
+                #expect(mesh.changes(of: subject, to: .suspect, at: [4]).isEmpty, "seed \(seed): n\(subject + 1)")
+            }
+        }
+    }
+
     @Test("a member cut off from everyone is isolated, declares nobody dead, and comes back within 5 s")
     func isolation() {
         for seed in 0..<30 {

@@ -188,9 +188,9 @@ struct TestMesh {
     mutating func pause(_ number: Int) { nodes[number].isPaused = true }
 
     /// Continues a stopped process: its socket is drained before its timers fire.
-    mutating func resume(_ number: Int) {
+    mutating func resume(_ number: Int, losingInbox: Bool = false) {
         nodes[number].isPaused = false
-        let inbox = nodes[number].inbox
+        let inbox = losingInbox ? [] : nodes[number].inbox
         nodes[number].inbox = []
         for datagram in inbox { deliver(datagram) }
     }
