@@ -124,6 +124,13 @@ struct HealthReportTests {
         #expect(throws: DecodeError.tooLong) { try HealthReport(decodingSections: .init(repeating: [], count: 7)) }
     }
 
+    @Test("a share beyond one is refused: 1001 thousandths behind the version byte")
+    func oversizedShare() {
+        var bytes = Vitals(cpuLoad: 1, cores: 1, memoryUsedBytes: 0, memoryTotalBytes: 0).encode()
+        bytes[1] += 1
+        #expect(throws: DecodeError.invalid("share")) { try Vitals(decoding: bytes) }
+    }
+
     @Test("flipped bytes never trap, and what decodes encodes to bytes that decode to the same")
     func flippedBytes() throws {
         var random = SeededRandom(seed: 7)
