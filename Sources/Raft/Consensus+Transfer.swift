@@ -35,7 +35,9 @@ extension Consensus {
     }
 
     /// The leader of this term asks for a successor.
-    mutating func handleTimeoutNow(_ messageTerm: Term, from slot: Int, now: Instant, into effects: inout [RaftEffect]) {
+    mutating func handleTimeoutNow(
+        _ messageTerm: Term, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
         guard messageTerm == term, role != .leader, isVoter, leader == members[slot].replica, !isDiskHung(at: now),
             doubtfulTail == nil
         else { return }

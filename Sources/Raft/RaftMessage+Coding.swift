@@ -255,7 +255,8 @@ extension ByteReader {
     fileprivate mutating func readHeartbeat() throws(DecodeError) -> RaftMessage.Heartbeat {
         RaftMessage.Heartbeat(
             term: try readBoundedTerm(), round: try readBoundedCounter(), commitIndex: try readBoundedIndex(),
-            confirmedRound: try readBoundedCounter(), echoedStamp: try readOptional { (reader) throws(DecodeError) in try reader.readUInt64() },
+            confirmedRound: try readBoundedCounter(),
+            echoedStamp: try readOptional { (reader) throws(DecodeError) in try reader.readUInt64() },
             time: try readBoundedTime(), surveysPeers: try readBool())
     }
 

@@ -1,7 +1,7 @@
 import Primitives
 
-/// What replicas say to each other (Raft figure 2, thesis §3.10, §6.4, §9.6). Losing, repeating, delaying or reordering
-/// any of it is safe. The sender is the channel's authenticated peer, never a field.
+/// What replicas say to each other (Raft figure 2, thesis §3.10, §6.4, §9.6). Losing, repeating, delaying or
+/// reordering any of it is safe. The sender is the channel's authenticated peer, never a field.
 package enum RaftMessage: Hashable, Sendable {
     case preVote(VoteRequest)
     case preVoteReply(VoteReply)
@@ -127,7 +127,7 @@ package enum RaftMessage: Hashable, Sendable {
         /// then lag behind earlier leaders' and proves nothing.
         package let echoedStamp: UInt64?
         package let time: LogTime
-        /// A hand-over is being considered: tell the other voters that you can reach them, and the leader whom you hear.
+        /// A hand-over is being considered: tell the other voters that you reach them, and the leader whom you hear.
         package let surveysPeers: Bool
 
         package init(

@@ -29,13 +29,16 @@ struct ClusterChecker {
 
     private mutating func checkLeader(_ core: Consensus, in cluster: ConsensusCluster) {
         if let known = leaders[core.term] {
-            if known != core.replica { report("term \(core.term) has leaders \(known) and \(core.replica)", in: cluster) }
+            if known != core.replica {
+                report("term \(core.term) has leaders \(known) and \(core.replica)", in: cluster)
+            }
             return
         }
         leaders[core.term] = core.replica
         for (entry, by) in zip(committed, committedBy)
         where by < core.term && core.log.term(at: entry.index) != entry.term {
-            report("leader \(core.replica) of term \(core.term) lacks committed \(entry.index)@\(entry.term)", in: cluster)
+            let lost = LogPosition(index: entry.index, term: entry.term)
+            report("leader \(core.replica) of term \(core.term) lacks committed \(lost)", in: cluster)
             return
         }
     }
@@ -45,11 +48,15 @@ struct ClusterChecker {
         for entry in entries {
             let position = Int(entry.index.value) - 1
             if position < committed.count {
-                if committed[position] != entry { report("index \(entry.index) was applied as two entries", in: cluster) }
+                if committed[position] != entry {
+                    report("index \(entry.index) was applied as two entries", in: cluster)
+                }
                 continue
             }
             if position > committed.count { report("applied \(entry.index) after \(committed.count)", in: cluster) }
-            if let last = committed.last, entry.time < last.time { report("log time went back at \(entry.index)", in: cluster) }
+            if let last = committed.last, entry.time < last.time {
+                report("log time went back at \(entry.index)", in: cluster)
+            }
             let holders = cluster.nodes.filter { node in
                 node.disk.entries.count > position && node.disk.entries[position].term == entry.term
             }

@@ -91,10 +91,9 @@ final class ConsensusCluster {
     /// Cuts every link between different groups.
     func partition(_ groups: [Int]...) {
         healLinks()
+        let group = { place in groups.firstIndex { $0.contains(place) } }
         for a in 0..<count {
-            for b in 0..<count where groups.firstIndex(where: { $0.contains(a) }) != groups.firstIndex(where: { $0.contains(b) }) {
-                cut(from: a, to: b)
-            }
+            for b in 0..<count where group(a) != group(b) { cut(from: a, to: b) }
         }
     }
 

@@ -92,7 +92,9 @@ final class Swarm {
         if let place = (0..<cluster.count).first(where: { cluster.nodes[$0].core == nil }) { cluster.restart(place) }
     }
 
-    private func resumeAll() { for place in 0..<cluster.count where cluster.nodes[place].isPaused { cluster.resume(place) } }
+    private func resumeAll() {
+        for place in 0..<cluster.count where cluster.nodes[place].isPaused { cluster.resume(place) }
+    }
 
     private func work() {
         for place in 0..<cluster.count where cluster.nodes[place].core?.role == .leader {
@@ -113,8 +115,8 @@ final class Swarm {
         cluster.lossPerMille = 0
         cluster.stragglePerMille = 0
         cluster.diskDelay = .zero...(.milliseconds(1))
-        guard cluster.run(within: .seconds(5), until: { self.cluster.leader.map { self.cluster.holdsLease($0) } ?? false })
-        else { return }
+        let isLed = { [cluster] in cluster.leader.map { cluster.holdsLease($0) } ?? false }
+        guard cluster.run(within: .seconds(5), until: isLed) else { return }
         let isDone = { [cluster] in
             guard let leader = cluster.leader, cluster.holdsLease(leader) else { return false }
             let goal = cluster.core(leader).lastIndex

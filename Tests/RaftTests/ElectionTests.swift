@@ -3,7 +3,9 @@ import Raft
 import Testing
 
 @Suite struct ElectionTests {
-    private func request(_ term: UInt64, last: LogPosition = .zero, isTransfer: Bool = false) -> RaftMessage.VoteRequest {
+    private func request(
+        _ term: UInt64, last: LogPosition = .zero, isTransfer: Bool = false
+    ) -> RaftMessage.VoteRequest {
         RaftMessage.VoteRequest(term: Term(term), last: last, isTransfer: isTransfer)
     }
 
@@ -35,7 +37,7 @@ import Testing
         var solo = SoloReplica(terms: [4])
         for _ in 0..<50 { solo.advance(by: .milliseconds(100)) }
         #expect(solo.core.term == Term(4) && solo.writes.isEmpty)
-        #expect(solo.takeSent().allSatisfy { if case .preVote(let asked) = $0 { asked.term == Term(5) } else { false } })
+        #expect(solo.takeSent().allSatisfy { if case .preVote = $0 { $0.term == Term(5) } else { false } })
     }
 
     @Test("requests for votes leave only after term and own vote are durable")

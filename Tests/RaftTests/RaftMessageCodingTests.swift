@@ -25,7 +25,9 @@ import Testing
                 term: Term(5), round: 12, commitIndex: LogIndex(4), confirmedRound: 11, echoedStamp: .max,
                 time: LogTime(milliseconds: 9), surveysPeers: true)),
         .heartbeatReply(
-            .init(term: Term(5), round: 12, stamp: .max, commitIndex: LogIndex(4), heard: [ReplicaID(1), ReplicaID(2)])),
+            .init(
+                term: Term(5), round: 12, stamp: .max, commitIndex: LogIndex(4),
+                heard: [ReplicaID(1), ReplicaID(2)])),
         .tailQuery(.init(term: Term(5), tail: LogPosition(index: LogIndex(9), term: Term(4)))),
         .tailReply(
             .init(
@@ -113,7 +115,8 @@ import Testing
         #expect(Self.samples.allSatisfy { !$0.isBulk })
         let entry = Entry(
             index: LogIndex(1), term: Term(1), time: .zero, kind: .command, payload: Array(repeating: 1, count: 1100))
-        let append = RaftMessage.Append(term: Term(1), previous: .zero, entries: [entry], commitIndex: .zero, time: .zero)
+        let append = RaftMessage.Append(
+            term: Term(1), previous: .zero, entries: [entry], commitIndex: .zero, time: .zero)
         #expect(RaftMessage.append(append).isBulk)
     }
 

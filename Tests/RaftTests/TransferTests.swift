@@ -84,7 +84,9 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
-    @Test("case 39: no hand-over to a preferred replica that reaches fewer voters than the leader", arguments: [true, false])
+    @Test(
+        "case 39: no hand-over to a preferred replica that reaches fewer voters than the leader",
+        arguments: [true, false])
     func reachesFewer(bothWays: Bool) throws {
         let cluster = cluster()
         let successor = try dethrone(cluster)
