@@ -54,6 +54,15 @@ struct TestNode: Sendable {
         }
     }
 
+    /// Another service over the same core, made but not run.
+    func makeSecond(_ http: NodeConfig.HTTP) async throws(StartFailure) -> HTTPService {
+        var config = service.surface.config
+        config.http = http
+        return try await HTTPService.make(
+            config: config, core: core, secrets: secrets, files: service.surface.files, passwordLimits: .minimal,
+            logger: Logger(label: "second"))
+    }
+
     /// Sends one request on a connection of its own. `target` goes out as it is.
     func send(
         _ method: String, _ target: String, _ fields: [String: String] = [:], body: String? = nil,
@@ -66,6 +75,9 @@ struct TestNode: Sendable {
         let head = "\(method) \(target) HTTP/1.1\r\n" + fields.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
         return Reply(try await exchange(head + (body ?? ""), until: until))
     }
+
+    /// Sends these bytes and nothing else.
+    func sendRaw(_ text: String) async throws -> Reply { Reply(try await exchange(text, until: nil)) }
 
     /// Writes text, and reads until the server closes or `until` is content.
     private func exchange(_ text: String, until: (@Sendable (String) -> Bool)?) async throws -> String {

@@ -19,7 +19,7 @@ package struct HTTPSurface: Sendable {
     let passwords: PasswordChecker
     let loginGuard: LoginGuard
     let browserRefresher: BrowserRefresher
-    let files: InterfaceFiles
+    package let files: InterfaceFiles
     let streams = StreamQuota()
     let responseCounts = ResponseCounts()
     let explain: RouteExplainer?

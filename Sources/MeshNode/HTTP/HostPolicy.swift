@@ -6,7 +6,7 @@ import Primitives
 /// under the page's own name (DNS rebinding); such a name is in no list, and is answered with 421.
 ///
 /// Accepted: loopback names, IP addresses that this node listens on or advertises, and what the configuration names.
-/// Every IP address literal is accepted too when listening on a wildcard: rebinding needs a name.
+/// When listening on a wildcard, every IP address literal is accepted too: rebinding needs a name.
 package struct HostPolicy: Sendable {
     private let names: Set<String>
     private let acceptsAddresses: Bool
@@ -28,10 +28,12 @@ package struct HostPolicy: Sendable {
         return names.contains(name) || acceptsAddresses && Endpoint(host: name, port: 0) != nil
     }
 
-    /// Without the port; IPv6 keeps its brackets.
+    /// Without the port, which is digits after the last colon outside brackets; IPv6 keeps its brackets. Anything else
+    /// stays as it is, and is then no name of ours.
     private static func nameOnly(_ authority: String) -> String {
-        if authority.hasPrefix("["), let end = authority.lastIndex(of: "]") { return String(authority[...end]) }
-        guard let colon = authority.lastIndex(of: ":"), authority[authority.index(after: colon)...].allSatisfy(\.isNumber)
+        let end = authority.lastIndex(of: "]").map { authority.index(after: $0) } ?? authority.startIndex
+        guard let colon = authority[end...].lastIndex(of: ":"),
+            authority[authority.index(after: colon)...].allSatisfy({ $0.isASCII && $0.isNumber })
         else { return authority }
         return String(authority[..<colon])
     }
