@@ -127,7 +127,7 @@ package final class Gateway: Sendable {
 
     /// Checks another agent's word: its signature, that it is for here, fresh and new, and that whom it speaks for may
     /// do this by this node's own tables.
-    func accept(
+    package func accept(
         _ header: String, from peer: NodeID, api: PromptAPI, authenticator: Authenticator
     ) throws(DelegationRefusal) -> Delegation {
         let view = core.view

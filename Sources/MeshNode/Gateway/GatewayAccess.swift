@@ -1,4 +1,4 @@
-import HTTPTypes
+import NIOCore
 
 /// The checks that the gateway's handler and Hummingbird's responder share: one route table, one authenticator, one list
 /// of host names, one limit for each user.
@@ -23,13 +23,18 @@ package struct GatewayAccess: Sendable {
 }
 
 extension Gateway {
+    /// The handlers of one connection, to stand between its HTTP/1 codec and Hummingbird.
+    package func makeHandlers(_ access: GatewayAccess) -> [any RemovableChannelHandler] {
+        [GatewayHandler(gateway: self, access: access)]
+    }
+
     /// What `HTTPService` needs to put this gateway in front of its routes.
     package var hooks: GatewayHooks {
         GatewayHooks(
             handlers: { surface in
                 self.onRoute { surface.routeEvents.publish($0) }
                 let access = GatewayAccess(surface)
-                return { [GatewayHandler(gateway: self, access: access)] }
+                return { self.makeHandlers(access) }
             },
             explain: { self.explain(model: $0, promptTokens: $1, maxTokens: $2) })
     }

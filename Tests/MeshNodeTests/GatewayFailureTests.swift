@@ -1,0 +1,214 @@
+import Gossip
+import NIOCore
+import NodeCore
+import Routing
+import Testing
+
+import MeshNode
+
+/// What a client sees when a node or its backend fails, and what a node frees when a client goes.
+@Suite(.timeLimit(.minutes(1)))
+struct GatewayFailureTests {
+    static let chatStream = GatewayPromptTests.chatStream
+    static let chat = GatewayPromptTests.chat
+
+    /// Two nodes. The near one has `bad` as its backend, the far one a good one; clients ask the near one.
+    private func withPair(
+        bad: NodeConfig.Backend, good: FakeBackend,
+        _ body: (GatewayTestMesh, _ near: GatewayTestNode, _ far: GatewayTestNode) async throws -> Void
+    ) async throws {
+        let mesh = GatewayTestMesh()
+        let near = try await GatewayTestNode.start("near", in: mesh, backends: [bad])
+        let far = try await GatewayTestNode.start("far", in: mesh, backends: [NodeConfig.Backend(good)])
+        try await far.settle()
+        try await near.settle()
+        try await body(mesh, near, far)
+        try await near.stop()
+        try await far.stop()
+    }
+
+    @Test(
+        "before the first byte a failing backend is not noticed: every prompt is answered by the other node",
+        arguments: ["503", "reset", "rude"])
+    func failover(kind: String) async throws {
+        let bad = try await FakeBackend.start(.openai)
+        let good = try await FakeBackend.start(.openai)
+        try await withPair(bad: NodeConfig.Backend(bad, name: "bad"), good: good) { mesh, near, _ in
+            bad.behaviour =
+                switch kind {
+                case "503": .status(503, body: "busy")
+                case "reset": .closeAtOnce
+                default: .failInStream(after: 0)
+                }
+            for body in [Self.chatStream, Self.chat] + Array(repeating: Self.chatStream, count: 8) {
+                let answer = try await GatewayTestClient.send(
+                    "POST", "/v1/chat/completions", port: near.port, mesh.authorization, body: body)
+                #expect(answer.status == 200)
+                #expect(answer.fields["x-mesh-node"] == "far")
+                #expect(!answer.body.contains("error"))
+            }
+        }
+        try await bad.stop()
+        try await good.stop()
+    }
+
+    @Test("a backend that stops listening is passed over")
+    func refused() async throws {
+        let bad = try await FakeBackend.start(.openai)
+        let good = try await FakeBackend.start(.openai)
+        try await withPair(bad: NodeConfig.Backend(bad, name: "bad"), good: good) { mesh, near, _ in
+            try await bad.stop()
+            for _ in 0..<5 {
+                let answer = try await GatewayTestClient.send(
+                    "POST", "/v1/chat/completions", port: near.port, mesh.authorization, body: Self.chatStream)
+                #expect(answer.status == 200)
+            }
+        }
+        try await good.stop()
+    }
+
+    @Test("a backend that accepts and hangs is given up at the learned deadline")
+    func hang() async throws {
+        let bad = try await FakeBackend.start(.ollama)
+        let good = try await FakeBackend.start(.ollama)
+        try await withPair(bad: NodeConfig.Backend(bad, name: "bad"), good: good) { mesh, near, _ in
+            let chat = GatewayPromptTests.chat
+            let backend = try #require(near.gateway.backends.first)
+            for _ in 0..<5 {
+                backend.firstBytes.note(FirstByteBoard.Key(model: FakeBackend.model, isWhole: false), seconds: 0.01)
+            }
+            bad.behaviour = .hang
+            let start = ContinuousClock.now
+            var nodes: [String] = []
+            for _ in 0..<4 {
+                let answer = try await GatewayTestClient.send(
+                    "POST", "/api/chat", port: near.port, mesh.authorization, body: chat)
+                #expect(answer.status == 200)
+                nodes.append(answer.fields["x-mesh-node"] ?? "")
+            }
+            #expect(nodes == ["far", "far", "far", "far"])
+            #expect(ContinuousClock.now - start < .seconds(8))
+            try await eventually { bad.cutOff == bad.prompts.count }
+        }
+        try await bad.stop()
+        try await good.stop()
+    }
+
+    @Test(
+        "after the first byte a failure is an explicit error in the dialect, and nothing is said twice",
+        arguments: [("/api/chat", Dialect.ollama), ("/v1/chat/completions", .openai), ("/api/chat", .openai)])
+    func brokenOff(path: String, dialect: Dialect) async throws {
+        let bad = try await FakeBackend.start(dialect)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(bad)])
+        try await node.settle()
+        for behaviour in [FakeBackend.Behaviour.breakOff(after: 3), .failInStream(after: 3)] {
+            bad.behaviour = behaviour
+            let asked = bad.prompts.count
+            let answer = try await GatewayTestClient.send(
+                "POST", path, port: node.port, mesh.authorization, body: Self.chatStream)
+            #expect(answer.status == 200)
+            #expect(answer.body.components(of: "piece ") == 3)
+            let last = try #require(answer.lines.last)
+            let document = try JSONParser.parse(Array((path.hasPrefix("/v1") ? last.dropFirst(6) : last[...]).utf8))
+            #expect(BackendError.text(in: document)?.contains("broke off") == true)
+            #expect(bad.prompts.count == asked + 1)
+        }
+        try await node.stop()
+        try await bad.stop()
+    }
+
+    @Test("a request is tried at most three times, then the client is told")
+    func attemptBudget() async throws {
+        let bad = try await FakeBackend.start(.openai, .status(500, body: #"{"error":"boom"}"#))
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(bad)])
+        try await node.settle()
+        let answer = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: node.port, mesh.authorization, body: Self.chatStream)
+        #expect(answer.status == 502)
+        #expect(answer.body.contains("3 attempts") && answer.body.contains("boom"))
+        #expect(bad.prompts.count == 3)
+        let next = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: node.port, mesh.authorization, body: Self.chatStream)
+        #expect(next.status == 503)
+        #expect(next.fields["retry-after"] != nil)
+        #expect(next.body.contains("breaker-open"))
+        try await node.stop()
+        try await bad.stop()
+    }
+
+    @Test("a backend's 400 is the client's own mistake: told at once, tried once")
+    func rejected() async throws {
+        let backend = try await FakeBackend.start(.ollama, .status(400, body: #"{"error":"context too long"}"#))
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend)])
+        try await node.settle()
+        let answer = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: node.port, mesh.authorization, body: Self.chatStream)
+        #expect(answer.status == 400)
+        #expect(try JSONParser.parse(Array(answer.body.utf8))["error"]?["message"]?.text == "context too long")
+        #expect(backend.prompts.count == 1)
+        try await node.stop()
+        try await backend.stop()
+    }
+
+    @Test(
+        "a client that leaves frees its backend: queued, waiting for the first byte, and streaming",
+        arguments: ["queued", "waiting", "streaming"])
+    func clientLeaves(phase: String) async throws {
+        let slow = FakeBackend.Behaviour.answer(Array(repeating: "x", count: 5000), pause: .milliseconds(10))
+        let backend = try await FakeBackend.start(.openai, phase == "streaming" ? slow : .hang)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend, slots: 1)])
+        try await node.settle()
+        let request = GatewayTestClient.request(
+            "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
+        let desk = node.gateway.backends[0].desk
+        try await GatewayTestClient.abandon(request, port: node.port) {
+            try await eventually { desk.counts.running == 1 && backend.answering == 1 }
+            guard phase == "queued" else { return }
+            try await GatewayTestClient.abandon(request, port: node.port) {
+                try await eventually { desk.counts.queued == 1 }
+            }
+            try await eventually { desk.counts.queued == 0 }
+        }
+        let left = ContinuousClock.now
+        try await eventually { desk.counts.running == 0 && backend.answering == 0 && backend.cutOff == 1 }
+        #expect(ContinuousClock.now - left < .seconds(1))
+        #expect(backend.prompts.count == 1)
+        desk.checkInvariants()
+        try await node.stop()
+        try await backend.stop()
+    }
+
+    @Test("a full queue turns requests to the other node")
+    func queueFull() async throws {
+        let busy = try await FakeBackend.start(.openai, .hang)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(busy, slots: 1)])
+        try await node.settle()
+        let desk = node.gateway.backends[0].desk
+        for _ in 0...LocalBackend.queueMax { _ = desk.enter(priority: .inference, tokens: 1) { _ in } }
+        let answer = try await GatewayTestClient.send(
+            "POST", "/api/chat", port: node.port, mesh.authorization, body: Self.chat)
+        #expect(answer.status == 503)
+        #expect(answer.body.contains("queue is full"))
+        #expect(answer.fields["retry-after"] != nil)
+        try await node.stop()
+        try await busy.stop()
+    }
+}
+
+extension String {
+    /// How often `part` occurs.
+    func components(of part: String) -> Int {
+        var count = 0
+        var rest = self[...]
+        while let range = rest.firstRange(of: part) {
+            count += 1
+            rest = rest[range.upperBound...]
+        }
+        return count
+    }
+}
