@@ -4,7 +4,7 @@ import NodeCore
 import Primitives
 import Testing
 
-@Suite("Users and API keys")
+@Suite("Users and API keys", .timeLimit(.minutes(1)))
 struct AuthAccountTests {
     @Test("an admin makes a user, who can sign in until removed; then token and sessions are gone")
     func lifeOfAUser() async throws {

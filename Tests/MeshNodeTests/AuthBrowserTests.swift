@@ -5,7 +5,7 @@ import NodeCore
 import Primitives
 import Testing
 
-@Suite("Browsers: a cookie and a header secret, neither alone")
+@Suite("Browsers: a cookie and a header secret, neither alone", .timeLimit(.minutes(1)))
 struct AuthBrowserTests {
     /// What the page and the browser hold after a sign-in.
     private struct Browser {

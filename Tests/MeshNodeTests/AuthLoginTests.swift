@@ -6,7 +6,7 @@ import Primitives
 import SecureChannel
 import Testing
 
-@Suite("Signing in and out")
+@Suite("Signing in and out", .timeLimit(.minutes(1)))
 struct AuthLoginTests {
     @Test("a right password brings tokens that live for 1800 s exactly and are good at once")
     func loginAnswersTokens() async throws {

@@ -34,7 +34,7 @@ enum TestToken {
     }
 }
 
-@Suite("Tokens that are not ours, or not any more")
+@Suite("Tokens that are not ours, or not any more", .timeLimit(.minutes(1)))
 struct AuthTokenTests {
     private func status(_ node: TestNode, _ token: String) async throws -> Int {
         try await node.get("/mesh/v1/auth/me", ["Authorization": "Bearer \(token)"]).status

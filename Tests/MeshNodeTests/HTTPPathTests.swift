@@ -3,7 +3,7 @@ import HTTPTypes
 import MeshNode
 import Testing
 
-@Suite("One path, read once, and one table that denies by default")
+@Suite("One path, read once, and one table that denies by default", .timeLimit(.minutes(1)))
 struct HTTPPathTests {
     @Test("a plain path is split into decoded segments", arguments: [
         ("/", []), ("/?a=1", []), ("/mesh/v1/status", ["mesh", "v1", "status"]),

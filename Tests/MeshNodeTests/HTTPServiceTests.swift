@@ -6,7 +6,7 @@ import NodeCore
 import Primitives
 import Testing
 
-@Suite("The service and the interface's files")
+@Suite("The service and the interface's files", .timeLimit(.minutes(1)))
 struct HTTPServiceTests {
     private static let files = ["index.html": "<!doctype html><title>mesh</title>", "app.js": "'use strict'", "style.css": "a{}"]
 

@@ -7,7 +7,7 @@ import Primitives
 import Routing
 import Testing
 
-@Suite("What a node shows: status, events, health, metrics")
+@Suite("What a node shows: status, events, health, metrics", .timeLimit(.minutes(1)))
 struct HTTPStatusTests {
     private static func member(_ name: String, _ id: UInt64, state: MemberState, health: MemberHealth?) -> MemberView {
         MemberView(
@@ -73,13 +73,20 @@ struct HTTPStatusTests {
         let hub = RouteEventHub()
         try await TestNode.run(hooks: GatewayHooks(handlers: { _ in { [] } }, routeEvents: hub)) { node async throws in
             let fields = try await node.bearer()
-            async let stream = node.send("GET", "/mesh/v1/events", fields) { text in
-                text.contains("event: route\ndata: {\"winner\":\"sark\"}\n\n") && text.contains("\"commit_index\":9")
+            let routed = Task {
+                while !Task.isCancelled {
+                    hub.publish(Array(#"{"winner":"sark"}"#.utf8))
+                    node.core.apply(.expireSessions)
+                    try await Task.sleep(for: .milliseconds(50))
+                }
             }
-            try await Task.sleep(for: .milliseconds(300))
-            while node.core.view.consensus.commitIndex.value < 9 { node.core.apply(.expireSessions) }
-            hub.publish(Array(#"{"winner":"sark"}"#.utf8))
-            let reply = try await stream
+            defer { routed.cancel() }
+            let before = node.core.view.consensus.commitIndex
+            let reply = try await node.send("GET", "/mesh/v1/events", fields) { text in
+                text.contains("event: route\ndata: {\"winner\":\"sark\"}\n\n")
+                    && text.split(separator: "event: status").count > 2
+            }
+            #expect(reply.status == 200 && node.core.view.consensus.commitIndex > before)
             #expect(reply.fields["content-type"] == "text/event-stream")
             #expect(reply.body.contains("event: status\ndata: {\"node\":\"aurora\""))
         }
@@ -109,8 +116,12 @@ struct HTTPStatusTests {
     func streamEndsWithSession() async throws {
         try await TestNode.run { node async throws in
             let fields = try await node.bearer()
-            async let stream = node.send("GET", "/mesh/v1/events", fields)
-            try await Task.sleep(for: .milliseconds(300))
+            let (shown, show) = AsyncStream<Void>.makeStream()
+            async let stream = node.send("GET", "/mesh/v1/events", fields) { text in
+                if text.contains("event: status") { show.yield() }
+                return false
+            }
+            for await _ in shown { break }
             #expect(try await node.post("/mesh/v1/auth/logout", "{}", fields).status == 204)
             #expect(try await stream.status == 200)
         }

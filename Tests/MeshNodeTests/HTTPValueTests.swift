@@ -2,7 +2,7 @@ import MeshNode
 import NodeCore
 import Testing
 
-@Suite("Shared values")
+@Suite("Shared values", .timeLimit(.minutes(1)))
 struct HTTPValueTests {
     @Test("a value is stored raw, read back raw, replaced and deleted, each change with a new revision")
     func lifeOfAValue() async throws {
