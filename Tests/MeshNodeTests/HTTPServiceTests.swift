@@ -1,9 +1,13 @@
+import AsyncHTTPClient
 import Foundation
 import MeshNode
 import NIOCore
+import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import NodeCore
 import Primitives
+import ServiceLifecycle
 import Testing
 
 @Suite("The service and the interface's files", .timeLimit(.minutes(1)))
@@ -76,9 +80,68 @@ struct HTTPServiceTests {
         }
     }
 
+    @Test("with a certificate the node speaks TLS, and its cookies are Secure")
+    func tls() async throws {
+        let folder = try TestFolder(["cert.pem": Self.certificate, "key.pem": Self.privateKey])
+        try await TestNode.run(tls: folder) { node async throws in
+            var client = HTTPClient.Configuration()
+            client.tlsConfiguration = .makeClientConfiguration()
+            client.tlsConfiguration?.certificateVerification = .none
+            let https = HTTPClient(eventLoopGroupProvider: .singleton, configuration: client)
+            var request = HTTPClientRequest(url: "https://127.0.0.1:\(node.port)/mesh/v1/auth/login")
+            request.method = .POST
+            request.headers.add(name: "X-Mesh-Client", value: "browser")
+            request.body = .bytes(ByteBuffer(string: #"{"username":"ada","password":"\#(TestNode.adaPassword)"}"#))
+            let reply = try await https.execute(request, timeout: .seconds(20))
+            #expect(reply.status == .ok)
+            #expect(reply.headers.first(name: "Set-Cookie")?.hasSuffix("; Secure") == true)
+            _ = try await reply.body.collect(upTo: 1 << 16)
+            try await https.shutdown()
+            #expect(try await node.get("/health/live").status == 0)
+        }
+    }
+
+    @Test("a graceful stop ends the event streams and lets go of the port")
+    func gracefulStop() async throws {
+        try await TestNode.run { node async throws in
+            let fields = try await node.bearer()
+            let (shown, show) = AsyncStream<Void>.makeStream()
+            async let stream = node.send("GET", "/mesh/v1/events", fields) { text in
+                if text.contains("event: status") { show.yield() }
+                return false
+            }
+            for await _ in shown { break }
+            await node.group.triggerGracefulShutdown()
+            #expect(try await stream.status == 200)
+        }
+    }
+
     @Test("missing interface files are named, not fatal")
     func missingFiles() throws {
         let empty = try TestFolder([:])
         #expect(throws: StartFailure.self) { _ = try InterfaceFiles(folder: empty.url) }
     }
+
+    /// Self-signed for localhost, made for these tests and of use nowhere else.
+    private static let certificate = """
+        -----BEGIN CERTIFICATE-----
+        MIIBnDCCAUGgAwIBAgIUQprFp3ZZdO12bzUrmHe+2heDL8EwCgYIKoZIzj0EAwIw
+        FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTEyNTgzMVoYDzIxMjYxMDI4
+        MTI1ODMxWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+        PQMBBwNCAATmvboQdMtp17G2WLYyZdA9MGtkpA81WtEjyv2mSJnl1akmRbozsjsz
+        qF432ifW7VJQ4GtGKME48qHjCsyOZJb3o28wbTAdBgNVHQ4EFgQUOKQ2tUk/NoMk
+        aVQRmAGnMRdbnbEwHwYDVR0jBBgwFoAUOKQ2tUk/NoMkaVQRmAGnMRdbnbEwDwYD
+        VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+        zj0EAwIDSQAwRgIhAN1IDNUUA36Z+7mKlcRF9duv2O9xBa0FLnS9ZiiH1qJJAiEA
+        3oCbxviTyRnkmFv97fBg0CtlZCAr4DbHe/AmUUzctMA=
+        -----END CERTIFICATE-----
+        """
+
+    private static let privateKey = """
+        -----BEGIN PRIVATE KEY-----
+        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQggSBe+S3Bbt86OuHH
+        OQJ+mgzRVDt6edL3O0sFidu2IY+hRANCAATmvboQdMtp17G2WLYyZdA9MGtkpA81
+        WtEjyv2mSJnl1akmRbozsjszqF432ifW7VJQ4GtGKME48qHjCsyOZJb3
+        -----END PRIVATE KEY-----
+        """
 }

@@ -7,6 +7,7 @@ import NIOPosix
 import NodeCore
 import Primitives
 import SecureChannel
+import ServiceLifecycle
 import Synchronization
 import Testing
 
@@ -15,6 +16,8 @@ struct TestNode: Sendable {
     let core: LocalCore
     let secrets: NodeSecrets
     let service: HTTPService
+    /// Stops the service as a signal would.
+    let group: ServiceGroup
     let port: Int
 
     static let adaPassword = "correct horse"
@@ -22,7 +25,7 @@ struct TestNode: Sendable {
 
     /// Starts a node, runs the test, stops the node.
     static func run(
-        limits: NodeConfig.Limits = .init(), hooks: GatewayHooks = .none, files: [String: String] = ["index.html": "<!doctype html>"],
+        limits: NodeConfig.Limits = .init(), tls: TestFolder? = nil, hooks: GatewayHooks = .none, files: [String: String] = ["index.html": "<!doctype html>"],
         _ body: (TestNode) async throws -> Void
     ) async throws {
         var entropy = SodiumEntropy()
@@ -34,6 +37,8 @@ struct TestNode: Sendable {
         }
         var http = NodeConfig.HTTP(listen: Endpoint(ipv4: 127, 0, 0, 1, port: 0))
         http.allowedHosts = ["mesh.example"]
+        http.certificateFile = tls?.url.appendingPathComponent("cert.pem").path
+        http.privateKeyFile = tls?.url.appendingPathComponent("key.pem").path
         var config = NodeConfig(
             name: "aurora", dataDirectory: "/nonexistent", secretsFile: "/nonexistent",
             mesh: .init(listen: Endpoint(ipv4: 127, 0, 0, 1, port: 0)), http: http)
@@ -46,10 +51,11 @@ struct TestNode: Sendable {
         let service = try await HTTPService.make(
             config: config, core: core, secrets: secrets, files: InterfaceFiles(folder: folder.url), hooks: hooks,
             passwordLimits: .minimal, logger: logger, onRunning: { announce.yield($0) })
-        let running = Task { try await service.run() }
+        let group = ServiceGroup(services: [service], logger: logger)
+        let running = Task { try await group.run() }
         defer { running.cancel() }
         for await port in ports {
-            try await body(TestNode(core: core, secrets: secrets, service: service, port: port))
+            try await body(TestNode(core: core, secrets: secrets, service: service, group: group, port: port))
             break
         }
     }
