@@ -1,5 +1,6 @@
 import Gossip
 import NIOCore
+import NIOPosix
 import NodeCore
 import Routing
 import Testing
@@ -102,7 +103,7 @@ struct GatewayFailureTests {
         let mesh = GatewayTestMesh()
         let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(bad)])
         try await node.settle()
-        for behaviour in [FakeBackend.Behaviour.breakOff(after: 3), .failInStream(after: 3)] {
+        for behaviour in [FakeBackend.Behaviour.breakOff(after: 3), .failInStream(after: 3), .endEarly(after: 3)] {
             bad.behaviour = behaviour
             let asked = bad.prompts.count
             let answer = try await GatewayTestClient.send(
@@ -116,6 +117,65 @@ struct GatewayFailureTests {
         }
         try await node.stop()
         try await bad.stop()
+    }
+
+    @Test("of four failing nodes a request meets three")
+    func attemptBudgetAcrossNodes() async throws {
+        let mesh = GatewayTestMesh()
+        let edge = try await GatewayTestNode.start("edge", in: mesh, backends: [])
+        var nodes: [GatewayTestNode] = []
+        var backends: [FakeBackend] = []
+        for number in 1...4 {
+            let backend = try await FakeBackend.start(.openai, .status(500, body: "{}"))
+            backends.append(backend)
+            nodes.append(
+                try await GatewayTestNode.start("n\(number)", in: mesh, backends: [NodeConfig.Backend(backend)]))
+            try await nodes[number - 1].settle()
+        }
+        let answer = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: edge.port, mesh.authorization, body: Self.chatStream)
+        #expect(answer.status == 502)
+        #expect(backends.reduce(0) { $0 + $1.prompts.count } == 3)
+        for node in nodes + [edge] { try await node.stop() }
+        for backend in backends { try await backend.stop() }
+    }
+
+    @Test("a stopping server lets a stream end before it closes the connection")
+    func quiescing() async throws {
+        let backend = try await FakeBackend.start(
+            .openai, .answer(Array(repeating: "x", count: 20), pause: .milliseconds(10)))
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend)])
+        try await node.settle()
+        let request = GatewayTestClient.request(
+            "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
+        async let answers = GatewayTestClient.raw(request, port: node.port, count: 2)
+        try await eventually { backend.answering == 1 }
+        node.quiesce()
+        // One answer, complete; then the connection is closed, or the second would be waited for.
+        #expect(try await answers.count == 1)
+        #expect(try await answers.first?.body.hasSuffix("[DONE]\n\n") == true)
+        try await node.stop()
+        try await backend.stop()
+    }
+
+    @Test("a client that closes its sending half counts as gone")
+    func halfClosed() async throws {
+        let backend = try await FakeBackend.start(.openai, .hang)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend)])
+        try await node.settle()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: node.port).get()
+        let request = GatewayTestClient.request(
+            "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
+        try await channel.writeAndFlush(ByteBuffer(string: request))
+        try await eventually { backend.answering == 1 }
+        try await channel.close(mode: .output)
+        try await eventually { backend.cutOff == 1 }
+        try await channel.closeFuture.get()
+        try await node.stop()
+        try await backend.stop()
     }
 
     @Test("a request is tried at most three times, then the client is told")

@@ -18,6 +18,8 @@ final class FakeBackend: Sendable {
         case closeAtOnce
         /// Closes after that many pieces.
         case breakOff(after: Int)
+        /// Ends the HTTP reply in good form after that many pieces, but without the dialect's own end.
+        case endEarly(after: Int)
         /// An error line or event after that many pieces.
         case failInStream(after: Int)
     }
@@ -153,12 +155,14 @@ private final class FakeBackendHandler: ChannelInboundHandler {
         case .closeAtOnce: close(context)
         case .breakOff(let count):
             stream(path, Array(repeating: "piece ", count: count), .milliseconds(1), end: .close, context)
+        case .endEarly(let count):
+            stream(path, Array(repeating: "piece ", count: count), .milliseconds(1), end: .quiet, context)
         case .failInStream(let count):
             stream(path, Array(repeating: "piece ", count: count), .milliseconds(1), end: .error, context)
         }
     }
 
-    private enum End { case complete, close, error }
+    private enum End { case complete, close, error, quiet }
 
     private func stream(
         _ path: String, _ pieces: [String], _ pause: TimeAmount, end: End, _ context: ChannelHandlerContext
@@ -184,6 +188,7 @@ private final class FakeBackendHandler: ChannelInboundHandler {
     private func endStream(_ path: String, _ end: End, _ context: ChannelHandlerContext) {
         switch end {
         case .close: return close(context)
+        case .quiet: break
         case .error: chunk(FakeReply.error(path), context)
         case .complete: for text in FakeReply.end(path) { chunk(text, context) }
         }

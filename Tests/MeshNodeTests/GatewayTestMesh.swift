@@ -135,11 +135,18 @@ final class GatewayTestNode: Sendable {
     let identity: Identity
     let gateway: Gateway
     let events = Mutex<[String]>([])
+    private let mesh: GatewayTestMesh
     private let channel: any Channel
+    private let connections: Connections
     private let running: Task<Void, Never>
 
-    private init(name: String, identity: Identity, gateway: Gateway, channel: any Channel) {
+    private init(
+        name: String, identity: Identity, gateway: Gateway, mesh: GatewayTestMesh, channel: any Channel,
+        connections: Connections
+    ) {
         self.name = name
+        self.mesh = mesh
+        self.connections = connections
         self.identity = identity
         self.gateway = gateway
         self.channel = channel
@@ -165,11 +172,13 @@ final class GatewayTestNode: Sendable {
         let access = GatewayAccess(
             table: .standard(files: []), authenticator: Authenticator(secrets: NodeSecrets(identity)),
             hosts: HostPolicy(http), requestLimit: RateLimiter(perMinute: limits.requestsPerMinutePerUser, burst: limits.requestsPerMinutePerUser))
+        let connections = Connections()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    connections.add(channel)
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: false)
                     try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
@@ -184,19 +193,36 @@ final class GatewayTestNode: Sendable {
                 http: Endpoint(ipv4: 127, 0, 0, 1, port: port), trustClass: .core, rank: 0, version: "test",
                 verificationKey: identity.publicIdentity.signingKey, servesTLS: false)
         }
-        return GatewayTestNode(name: name, identity: identity, gateway: gateway, channel: channel)
+        return GatewayTestNode(
+            name: name, identity: identity, gateway: gateway, mesh: mesh, channel: channel, connections: connections)
     }
+
+    /// What a server tells every connection when it is to stop.
+    func quiesce() { connections.fire(ChannelShouldQuiesceEvent()) }
 
     var port: Int { channel.localAddress?.port ?? 0 }
 
-    /// Waits until the monitor has found every backend that can be found healthy.
+    /// Waits until the whole mesh knows this node's backends as healthy, with their models.
     func settle() async throws {
-        try await eventually { self.gateway.backends.allSatisfy { $0.current.isHealthy } }
+        try await eventually {
+            let entry = self.mesh.state.withLock { $0.entries[self.identity.nodeID] }
+            let isHealthy = entry?.load?.backends.allSatisfy(\.isHealthy) ?? false
+            return isHealthy && entry?.catalog?.models.isEmpty == false
+        }
     }
 
     func stop() async throws {
         running.cancel()
         try? await channel.close()
+    }
+}
+
+private final class Connections: Sendable {
+    private let all = Mutex<[any Channel]>([])
+
+    func add(_ channel: any Channel) { all.withLock { $0.append(channel) } }
+    func fire(_ event: ChannelShouldQuiesceEvent) {
+        for channel in all.withLock({ $0 }) { channel.pipeline.fireUserInboundEventTriggered(event) }
     }
 }
 
@@ -225,6 +251,10 @@ private final class EchoHandler: ChannelInboundHandler {
 
     private var path = ""
     private var size = 0
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent { context.close(promise: nil) }
+    }
 
     /// As Hummingbird does with what the codec cannot read.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -18,10 +18,11 @@ package final class BackendMonitor: Sendable {
     /// Load is repeated even if nothing changed, so that a restarted neighbour hears it.
     private static let loadIntervalMax: Duration = .seconds(5)
 
-    private struct LoadState {
-        var isScheduled = false
-        var lastPublished: Load?
-        var lastPublishedAt = Instant.zero
+    private struct Published {
+        var isLoadScheduled = false
+        var load: Load?
+        var loadAt = Instant.zero
+        var catalogue: Catalog?
     }
 
     private let backends: [LocalBackend]
@@ -29,7 +30,7 @@ package final class BackendMonitor: Sendable {
     private let sealing: any PeerSealing
     private let loop: any EventLoop
     private let startedAt: Instant
-    private let state = Mutex(LoadState())
+    private let published = Mutex(Published())
     private let accepts = Mutex(true)
 
     init(backends: [LocalBackend], core: any MeshCore, sealing: any PeerSealing) {
@@ -70,9 +71,9 @@ package final class BackendMonitor: Sendable {
 
     /// A request started or ended. Any thread.
     func noteLoadChanged() {
-        let isDue = state.withLock { state in
-            defer { state.isScheduled = true }
-            return !state.isScheduled
+        let isDue = published.withLock { published in
+            defer { published.isLoadScheduled = true }
+            return !published.isLoadScheduled
         }
         guard isDue else { return }
         loop.scheduleTask(in: Self.loadIntervalMin) { self.publishLoad() }
@@ -87,28 +88,33 @@ package final class BackendMonitor: Sendable {
             for await finding in group { findings.append(finding) }
             return findings
         }
-        var isChanged = false
-        for (position, finding) in findings where backends[position].note(finding) { isChanged = true }
-        // Speeds change with every answer; coarse steps keep the catalogue's versions few.
+        for (position, finding) in findings { backends[position].note(finding) }
         publishCatalogue()
-        let now = core.now()
-        let isOld = state.withLock { now - $0.lastPublishedAt > Self.loadIntervalMax }
-        if isChanged || isOld { publishLoad() }
+        publishLoad()
     }
 
     private func publishLoad() {
         let load = currentLoad()
         let now = core.now()
-        state.withLock { state in
-            state.isScheduled = false
-            state.lastPublished = load
-            state.lastPublishedAt = now
+        let isNews = published.withLock { published in
+            published.isLoadScheduled = false
+            let isChanged = published.load.map(load.differs) ?? true
+            guard isChanged || now - published.loadAt > Self.loadIntervalMax else { return false }
+            published.load = load
+            published.loadAt = now
+            return true
         }
-        core.publish(.load(load))
+        if isNews { core.publish(.load(load)) }
     }
 
     private func publishCatalogue() {
         let models = backends.enumerated().flatMap { $0.element.modelReports(position: $0.offset) }
-        core.publish(.catalog(Catalog(models: models)))
+        let catalogue = Catalog(models: models)
+        // Speeds change with every answer; a catalogue holds them in coarse steps, so that it seldom changes.
+        let isNews = published.withLock { published in
+            defer { published.catalogue = catalogue }
+            return published.catalogue != catalogue
+        }
+        if isNews { core.publish(.catalog(catalogue)) }
     }
 }

@@ -50,13 +50,7 @@ package final class LocalBackend: Sendable {
 
     package var current: Finding { finding.withLock { $0 } }
 
-    /// Returns whether anything changed that others should hear of.
-    package func note(_ new: Finding) -> Bool {
-        finding.withLock { old in
-            defer { old = new }
-            return old.isHealthy != new.isHealthy || old.models != new.models
-        }
-    }
+    package func note(_ new: Finding) { finding.withLock { $0 = new } }
 
     package var report: BackendReport {
         let counts = desk.counts

@@ -7,13 +7,15 @@ import Routing
 enum CatalogueQuestion: Hashable {
     case ollamaVersion
     case ollamaTags
+    /// Models in memory anywhere.
+    case ollamaRunning
     case openAIModels
     case openAIModel(String)
 
-    init?(_ operation: Operation, parameter: String) {
+    init?(_ operation: Operation, path: RequestPath, parameter: String) {
         switch operation {
         case .ollamaVersion: self = .ollamaVersion
-        case .ollamaTags: self = .ollamaTags
+        case .ollamaTags: self = path.segments.last == "ps" ? .ollamaRunning : .ollamaTags
         case .openAIModels: self = .openAIModels
         case .openAIModel: self = .openAIModel(parameter)
         default: return nil
@@ -24,7 +26,7 @@ enum CatalogueQuestion: Hashable {
     var label: String {
         switch self {
         case .ollamaVersion: "version"
-        case .ollamaTags, .openAIModels, .openAIModel: "list"
+        case .ollamaTags, .ollamaRunning, .openAIModels, .openAIModel: "list"
         }
     }
 
@@ -35,6 +37,9 @@ enum CatalogueQuestion: Hashable {
         case .ollamaVersion: return .success(.object(["version": .string(MeshModel.ollamaVersion)]))
         case .ollamaTags:
             let models = MeshModel.list(in: view).map { $0.ollamaTag(modifiedAt: created) }
+            return .success(.object(["models": .array(models)]))
+        case .ollamaRunning:
+            let models = MeshModel.list(in: view).filter(\.isLoaded).map { $0.ollamaRunning(until: created) }
             return .success(.object(["models": .array(models)]))
         case .openAIModels:
             let models = MeshModel.list(in: view).map { $0.openAIModel(created: created) }
@@ -59,18 +64,21 @@ struct MeshModel: Hashable {
     let sizeBytes: UInt64
     let family: String
     let parametersMillions: UInt32
+    /// In memory on at least one node.
+    let isLoaded: Bool
     /// Names of the nodes that have it.
     let nodes: [String]
 
     /// In byte order of their names.
     static func list(in view: ClusterView) -> [MeshModel] {
         var order: [String] = []
-        var byName: [String: (model: ModelReport, nodes: [String])] = [:]
+        var byName: [String: (model: ModelReport, nodes: [String], isLoaded: Bool)] = [:]
         for member in view.members where member.isSelf || member.state == .alive || member.state == .suspect {
             for model in member.health?.catalog?.models ?? [] {
                 if byName[model.name] == nil { order.append(model.name) }
-                var entry = byName[model.name] ?? (model, [])
+                var entry = byName[model.name] ?? (model, [], false)
                 if !entry.nodes.contains(member.name) { entry.nodes.append(member.name) }
+                entry.isLoaded = entry.isLoaded || model.isLoaded
                 byName[model.name] = entry
             }
         }
@@ -78,7 +86,7 @@ struct MeshModel: Hashable {
             byName[name].map { entry in
                 MeshModel(
                     name: name, sizeBytes: entry.model.sizeBytes, family: entry.model.family,
-                    parametersMillions: entry.model.parametersMillions, nodes: entry.nodes)
+                    parametersMillions: entry.model.parametersMillions, isLoaded: entry.isLoaded, nodes: entry.nodes)
             }
         }
     }
@@ -86,13 +94,24 @@ struct MeshModel: Hashable {
     func ollamaTag(modifiedAt: Int64) -> JSONValue {
         .object([
             "name": .string(name), "model": .string(name), "modified_at": .string(Timestamp.rfc3339(modifiedAt)),
-            "size": .integer(sizeBytes), "digest": .string(digest),
-            "details": .object([
-                "parent_model": "", "format": "gguf", "family": .string(family),
-                "families": .array(family.isEmpty ? [] : [.string(family)]),
-                "parameter_size": .string(parametersMillions == 0 ? "" : "\(parametersMillions)M"),
-                "quantization_level": "",
-            ]),
+            "size": .integer(sizeBytes), "digest": .string(digest), "details": details,
+        ])
+    }
+
+    /// When a backend will drop it is its own affair: said is only that it is there now.
+    func ollamaRunning(until: Int64) -> JSONValue {
+        .object([
+            "name": .string(name), "model": .string(name), "size": .integer(sizeBytes), "digest": .string(digest),
+            "details": details, "expires_at": .string(Timestamp.rfc3339(until)), "size_vram": .integer(sizeBytes),
+        ])
+    }
+
+    private var details: JSONValue {
+        .object([
+            "parent_model": "", "format": "gguf", "family": .string(family),
+            "families": .array(family.isEmpty ? [] : [.string(family)]),
+            "parameter_size": .string(parametersMillions == 0 ? "" : "\(parametersMillions)M"),
+            "quantization_level": "",
         ])
     }
 

@@ -1,3 +1,5 @@
+import Authority
+import HTTPTypes
 import NIOCore
 
 /// The checks that the gateway's handler and Hummingbird's responder share: one route table, one authenticator, one list
@@ -8,8 +10,14 @@ package struct GatewayAccess: Sendable {
     package let hosts: HostPolicy
     package let requestLimit: RateLimiter
 
+    /// Rows that only the gateway serves, of the same kinds as those it shares with the table of all routes.
+    private static let further = [
+        RouteEntry(.post, "/v1/completions", .bearer(.service), .openAIChat),
+        RouteEntry(.get, "/api/ps", .bearer(.service), .ollamaTags),
+    ]
+
     package init(table: RouteTable, authenticator: Authenticator, hosts: HostPolicy, requestLimit: RateLimiter) {
-        self.table = table
+        self.table = RouteTable(entries: table.entries + Self.further)
         self.authenticator = authenticator
         self.hosts = hosts
         self.requestLimit = requestLimit

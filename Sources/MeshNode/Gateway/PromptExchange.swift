@@ -101,10 +101,8 @@ final class PromptExchange: AttemptOwner {
         case .success(let decision): run(decision)
         case .failure(.noSuchModel): refuse(.unknownModel(prompt.model), decision: "none; no-such-model")
         case .failure(.noNodeAvailable(let nodes)):
-            // Whoever failed is asked once more rather than nobody: a server that was just restarted answers again.
-            if !excluded.isEmpty, lastFailure != .silent, lastFailure != .modelMissing,
-                nodes.contains(where: { $0.reason == .alreadyTried })
-            {
+            // Whoever broke is asked once more rather than nobody: a server that was just restarted answers again.
+            if case .broken? = lastFailure, nodes.contains(where: { $0.reason == .alreadyTried }) {
                 excluded = []
                 return decide()
             }
@@ -131,6 +129,8 @@ final class PromptExchange: AttemptOwner {
     private func run(_ place: Attempt.Place, roundTrip: Duration) {
         let environment: AttemptEnvironment
         switch place {
+        case .local(let backend, _) where prompt.isPreload && backend.config.kind != .ollama:
+            return answerPreload()
         case .local(let backend, let model):
             let isWhole = !prompt.isStreaming && backend.config.kind.rawValue == prompt.api.dialect.rawValue
             environment = gateway.environment(
@@ -145,6 +145,14 @@ final class PromptExchange: AttemptOwner {
         self.attempt = attempt
         if !sink.isWritable { attempt.setClientSlow(true) }
         attempt.start()
+    }
+
+    /// A request to load a model, where models are always loaded.
+    private func answerPreload() {
+        finishTicket(RequestOutcome(.cancelled))
+        sink.whole(.ok, fields(isStreaming: prompt.isStreaming), ReplyEncoder.loaded(heading))
+        report("ok", measured: nil)
+        close()
     }
 
     // MARK: How the attempt goes

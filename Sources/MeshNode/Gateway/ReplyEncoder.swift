@@ -59,6 +59,19 @@ package struct ReplyEncoder {
         }
     }
 
+    /// Ollama's answer to a request that only loads a model.
+    package static func loaded(_ heading: Heading) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        let encoder = ReplyEncoder(heading, isStreaming: true)
+        let text =
+            heading.api == .ollamaChat
+            ? JSONMember(name: "message", value: .object(["role": "assistant", "content": ""]))
+            : JSONMember(name: "response", value: "")
+        let ending = [JSONMember(name: "done", value: .bool(true)), JSONMember(name: "done_reason", value: "load")]
+        encoder.writeLine(encoder.ollamaHead([text] + ending), into: &buffer)
+        return buffer
+    }
+
     private mutating func take(_ piece: ToolCallPiece, into buffer: inout ByteBuffer) {
         if isStreaming, heading.api == .openAIChat {
             let function = JSONValue.object([

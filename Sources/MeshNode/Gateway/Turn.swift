@@ -133,7 +133,7 @@ struct TurnReader {
         case .success(let caller):
             if let caller, let refusal = limited(caller) { return refusal }
             if let api, let caller { return .prompt(api, caller, nil) }
-            guard let question = CatalogueQuestion(entry.operation, parameter: parameter) else {
+            guard let question = CatalogueQuestion(entry.operation, path: path, parameter: parameter) else {
                 return refuse(GatewayError(404, "there is nothing at \(path)", code: "not_found"))
             }
             return .catalogue(question)
