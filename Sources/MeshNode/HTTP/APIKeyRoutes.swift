@@ -37,7 +37,8 @@ struct APIKeyRoutes {
         }
         let caller = try exchange.caller()
         guard caller.session != nil else {
-            throw Problem("session-needed", .forbidden, "Not allowed", detail: "Sign in to make keys: a key cannot make one.")
+            throw Problem(
+                "session-needed", .forbidden, "Not allowed", detail: "Sign in to make keys: a key cannot make one.")
         }
         let wanted = try await exchange.json(NewKey.self)
         guard let role = Role(name: wanted.role ?? "service") else { throw Problem.unknownRole }

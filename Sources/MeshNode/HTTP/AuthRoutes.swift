@@ -27,7 +27,9 @@ struct AuthRoutes {
         else { throw Problem.wrongPassword }
         let user = try await checkedUser(name, credentials.password, source: exchange.source)
         guard user.role != .service else {
-            throw Problem("service-account", .forbidden, "Not for signing in", detail: "\(name) is a program's account: use an API key.")
+            throw Problem(
+                "service-account", .forbidden, "Not for signing in",
+                detail: "\(name) is a program's account: use an API key.")
         }
         let token = RefreshToken.draw(for: .random())
         let terms = try await grant(token, to: user, client: exchange.request.headers[.userAgent] ?? "")
@@ -59,7 +61,8 @@ struct AuthRoutes {
     private func signedIn(
         _ terms: SessionTerms, _ token: RefreshToken, role: Role, isBrowser: Bool
     ) async throws -> Response {
-        let accessToken = isBrowser ? nil : try await issue(terms.id, of: terms.user, role: role, grantedAt: terms.grantedAt)
+        let accessToken =
+            isBrowser ? nil : try await issue(terms.id, of: terms.user, role: role, grantedAt: terms.grantedAt)
         let secret = isBrowser ? BrowserCookie.drawSecret() : nil
         var response = Response.json { text in
             if let accessToken {
@@ -113,7 +116,9 @@ struct AuthRoutes {
         }
         try await surface.end(session)
         var response = Response.noContent
-        if case .cookie = caller.proof { response.headers[.setCookie] = BrowserCookie.removal(node: surface.core.view.me) }
+        if case .cookie = caller.proof {
+            response.headers[.setCookie] = BrowserCookie.removal(node: surface.core.view.me)
+        }
         return response
     }
 

@@ -36,7 +36,8 @@ package final class Authenticator: Sendable {
         let bearers = fields[values: .authorization]
         guard bearers.count <= 1 else { return .failure(.malformed) }
         let verdict = authenticate(
-            authorization: bearers.first, cookie: cookie, sessionSecret: fields[.meshSessionSecret], view: view, now: now)
+            authorization: bearers.first, cookie: cookie, sessionSecret: fields[.meshSessionSecret], view: view,
+            now: now)
         return verdict.flatMap { caller in
             guard caller.role.reach >= needed.reach else { return .failure(.roleTooLow(needed: needed)) }
             return .success(caller)
@@ -46,7 +47,8 @@ package final class Authenticator: Sendable {
         }
     }
 
-    /// `authorization` is the whole field value, `cookie` this node's cookie as sent. A bearer wins over a cookie; a bad one is not made good by a cookie.
+    /// `authorization` is the whole field value, `cookie` this node's cookie as sent. A bearer wins over a cookie; a bad
+    /// one is not made good by a cookie.
     func authenticate(
         authorization: String?, cookie: String?, sessionSecret: String?, view: ClusterView, now: Instant
     ) -> Result<Caller, AuthRefusal> {
@@ -114,7 +116,9 @@ package final class Authenticator: Sendable {
 
     private func apiKey(_ text: String, _ view: ClusterView, _ now: Instant) throws(AuthRefusal) -> Caller {
         guard let secret = APIKeySecret(text) else { throw .malformed }
-        guard let stored = view.authority.apiKeys[secret.id], secret.matches(stored.secretHash) else { throw .unknownKey }
+        guard let stored = view.authority.apiKeys[secret.id], secret.matches(stored.secretHash) else {
+            throw .unknownKey
+        }
         return try holder(ofKey: secret.id, view, now)
     }
 

@@ -35,7 +35,8 @@ final class BrowserRefresher: Sendable {
         guard let secret = fields[.meshSessionSecret], let value = BrowserCookie.find(in: fields, node: view.me),
             let cookie = BrowserCookie(opening: value, secret: secret, key: key),
             let session = view.authority.sessions[cookie.session], session.expiresAt == cookie.expiresAt,
-            view.primary(at: core.now()) != nil, let time = view.unixTime(at: core.now()), session.lastRefreshedAt + Self.interval < time,
+            view.primary(at: core.now()) != nil, let time = view.unixTime(at: core.now()),
+            session.lastRefreshedAt + Self.interval < time,
             busy.withLock({ $0.insert(cookie.session).inserted })
         else { return nil }
         defer { busy.withLock { _ = $0.remove(cookie.session) } }

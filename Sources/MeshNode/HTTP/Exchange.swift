@@ -41,7 +41,8 @@ struct Exchange: Sendable {
     /// The body as JSON of this shape. Throws 400 that names what is wrong.
     func json<Value: Decodable>(_ type: Value.Type, limit: Int = 16 << 10) async throws -> Value {
         let buffer = try await body(limit: limit)
-        do { return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView)) } catch let error as DecodingError {
+        let data = Data(buffer.readableBytesView)
+        do { return try JSONDecoder().decode(type, from: data) } catch let error as DecodingError {
             throw Problem.invalid(Self.explain(error))
         }
     }

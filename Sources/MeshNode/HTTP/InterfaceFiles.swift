@@ -26,11 +26,14 @@ package struct InterfaceFiles: Sendable {
 
     /// The folder that holds `index.html`; looks beside the running binary, as every platform lays it out.
     package static func locate() throws(StartFailure) -> URL {
-        let binary = (Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])).resolvingSymlinksInPath()
-        let folder = binary.deletingLastPathComponent()
+        let binary = Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
+        let folder = binary.resolvingSymlinksInPath().deletingLastPathComponent()
         // A test bundle on macOS lies three folders deeper than the resources.
         let roots = [folder, folder.appendingPathComponent("../../.."), Bundle.main.bundleURL]
-        let layouts = ["\(folderName).resources/Files", "\(folderName).bundle/Contents/Resources/Files", "\(folderName).bundle/Files"]
+        let layouts = [
+            "\(folderName).resources/Files", "\(folderName).bundle/Contents/Resources/Files",
+            "\(folderName).bundle/Files",
+        ]
         for root in roots {
             for layout in layouts {
                 let candidate = root.appendingPathComponent(layout).standardizedFileURL
@@ -57,7 +60,8 @@ package struct InterfaceFiles: Sendable {
             }
             total += data.count
             guard total <= Self.totalBytesMax else {
-                throw StartFailure("\(folder.path) holds more than \(Self.totalBytesMax) bytes; it should hold the interface alone")
+                throw StartFailure(
+                    "\(folder.path) holds more than \(Self.totalBytesMax) bytes; it should hold the interface alone")
             }
             files[name] = File(
                 bytes: ByteBuffer(bytes: data), contentType: Self.contentType(of: name),

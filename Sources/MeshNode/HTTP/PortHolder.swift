@@ -6,7 +6,7 @@ import Primitives
 enum PortHolder {
     static func explain(_ endpoint: Endpoint) -> String {
         let holder = find(port: endpoint.port).map { " by \($0)" } ?? ""
-        return "http.listen \(endpoint) is already in use\(holder): stop that program, or choose another port in http.listen"
+        return "http.listen \(endpoint) is already in use\(holder): stop that program, or choose another port"
     }
 
     #if os(Linux)

@@ -44,11 +44,15 @@ package struct Problem: Error, Sendable {
 }
 
 extension Problem {
-    static func invalid(_ detail: String) -> Problem { Problem("invalid-request", .badRequest, "Bad request", detail: detail) }
+    static func invalid(_ detail: String) -> Problem {
+        Problem("invalid-request", .badRequest, "Bad request", detail: detail)
+    }
 
     static func notFound(_ detail: String) -> Problem { Problem("not-found", .notFound, "Not found", detail: detail) }
 
-    static func conflict(_ kind: String, _ detail: String) -> Problem { Problem(kind, .conflict, "Conflict", detail: detail) }
+    static func conflict(_ kind: String, _ detail: String) -> Problem {
+        Problem(kind, .conflict, "Conflict", detail: detail)
+    }
 
     static func tooLarge(limit: Int) -> Problem {
         Problem(
