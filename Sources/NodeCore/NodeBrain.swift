@@ -40,6 +40,7 @@ package struct NodeBrain: Sendable {
     /// Reused between calls.
     private var gossipEffects: [GossipEffect] = []
     var raftEffects: [RaftEffect] = []
+    private var spareRaftEffects: [RaftEffect] = []
 
     /// A recovered node. Run `effects` first: they hold what recovery repairs on disk.
     package init(
@@ -136,6 +137,7 @@ package struct NodeBrain: Sendable {
             guard haltReason == nil, let replica = roster.entry(of: peer)?.replica else { return }
             do throws(DecodeError) {
                 let message = try RaftMessage.decode(frame.payload)
+                membership.noteHeard(peer, now: now)
                 consensus.handle(message, from: replica, now: now, into: &raftEffects)
                 viewVersion += 1
             } catch {
@@ -143,7 +145,9 @@ package struct NodeBrain: Sendable {
             }
         case .node:
             do throws(DecodeError) {
-                handle(try PeerMessage(decoding: frame.payload), from: peer, now: now)
+                let message = try PeerMessage(decoding: frame.payload)
+                membership.noteHeard(peer, now: now)
+                handle(message, from: peer, now: now)
             } catch {
                 counters.malformedPayloads += 1
             }
@@ -172,18 +176,25 @@ package struct NodeBrain: Sendable {
     private mutating func settle(now: Instant, into effects: inout [NodeEffect]) {
         advanceRequests(now: now, into: &effects)
         while !raftEffects.isEmpty {
-            let batch = raftEffects
-            raftEffects.removeAll(keepingCapacity: true)
+            var batch: [RaftEffect] = []
+            swap(&batch, &raftEffects)
+            swap(&raftEffects, &spareRaftEffects)
             for effect in batch { run(effect, now: now, into: &effects) }
+            batch.removeAll(keepingCapacity: true)
+            swap(&batch, &spareRaftEffects)
             advanceRequests(now: now, into: &effects)
         }
         if !gossipEffects.isEmpty {
-            let batch = gossipEffects
-            gossipEffects.removeAll(keepingCapacity: true)
+            var batch: [GossipEffect] = []
+            swap(&batch, &gossipEffects)
             for effect in batch { run(effect, into: &effects) }
+            batch.removeAll(keepingCapacity: true)
+            swap(&batch, &gossipEffects)
         }
-        for message in outbox { send(message.payload, kind: message.kind, to: message.to, into: &effects) }
+        guard !outbox.isEmpty else { return }
+        let messages = outbox
         outbox.removeAll(keepingCapacity: true)
+        for message in messages { send(message.payload, kind: message.kind, to: message.to, into: &effects) }
     }
 
     private mutating func run(_ effect: GossipEffect, into effects: inout [NodeEffect]) {

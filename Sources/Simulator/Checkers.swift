@@ -27,25 +27,27 @@ struct Checkers: Sendable {
         }
     }
 
+    /// Someone is about to end this session, and may never learn whether that worked: from now on nothing is promised.
+    mutating func noteDoubtful(_ id: SessionID) { granted[id] = nil }
     mutating func noteGranted(_ id: SessionID, at index: LogIndex) { granted[id] = index }
-    mutating func noteEnded(_ id: SessionID, at index: LogIndex) { ended[id] = index }
+    mutating func noteEnded(_ id: SessionID, at index: LogIndex) {
+        granted[id] = nil
+        ended[id] = index
+    }
 
     /// Every session that was answered for is where it should be, on every node that has applied that far.
     func sessionViolations(in world: World) -> [String] {
         var found: [String] = []
         for node in 0..<world.nodeCount {
             guard let authority = world.brain(of: node)?.authority else { continue }
-            for (id, index) in granted.sorted(by: { $0.value < $1.value }) {
-                guard index <= authority.appliedIndex else { continue }
-                let endedAt = ended[id]
-                if let endedAt, endedAt <= authority.appliedIndex {
-                    if authority.sessions[id] != nil { found.append("\(world.name(of: node)) revived session \(id)") }
-                } else if endedAt == nil, authority.sessions[id] == nil {
-                    found.append("\(world.name(of: node)) lost session \(id)")
-                }
+            for (id, index) in granted where index <= authority.appliedIndex && authority.sessions[id] == nil {
+                found.append("\(world.name(of: node)) lost session \(id)")
+            }
+            for (id, index) in ended where index <= authority.appliedIndex && authority.sessions[id] != nil {
+                found.append("\(world.name(of: node)) revived session \(id)")
             }
         }
-        return found
+        return found.sorted()
     }
 
     /// Nodes that have applied equally far hold equal state.

@@ -17,6 +17,12 @@ extension ScenarioRunner {
     mutating func login(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
         let name = try userName(command)
+        let label = command.option("as") ?? "S\(sessions.count + 1)"
+        sessions[label] = .some(nil)
+        if world.user(name, on: node) == nil {
+            let answer = world.wait(for: world.readBarrier(at: node))
+            guard case .readable = answer else { return [describe(answer, on: node)] }
+        }
         guard let user = world.user(name, on: node) else {
             return ["refused on \(world.name(of: node)): 401 no such user"]
         }
@@ -27,14 +33,15 @@ extension ScenarioRunner {
         let answer = commit(.grantSession(grant), on: node)
         guard case .committed(.granted, let index) = answer else { return [describe(answer, on: node)] }
         world.checkers.noteGranted(id, at: index)
-        let label = command.option("as") ?? "S\(sessions.count + 1)"
         sessions[label] = id
         return ["\(name) signed in on \(world.name(of: node)) as \(label)"]
     }
 
     mutating func logout(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
-        let (label, id) = try session(command)
+        let (label, granted) = try session(command)
+        guard let id = granted else { return ["\(label) was never granted"] }
+        world.checkers.noteDoubtful(id)
         let answer = commit(.revokeSession(id), on: node)
         guard case .committed(let reply, let index) = answer, case .sessionsEnded = reply else {
             return [describe(answer, on: node)]
@@ -45,7 +52,8 @@ extension ScenarioRunner {
 
     /// `check n3 session=S1`: does a request with this session count there? `check session=S1` asks every node.
     mutating func check(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
-        let (label, id) = try session(command)
+        let (label, granted) = try session(command)
+        guard let id = granted else { return ["\(label) was never granted"] }
         let named = try nodes(command)
         var verdicts: [(verdict: String, nodes: [String])] = []
         for node in named.isEmpty ? Array(0..<world.nodeCount) : named {
@@ -97,11 +105,12 @@ extension ScenarioRunner {
 
     /// Says that nothing was lost or contradicted so far, or what was.
     func verify() -> [String] {
-        let broken = world.violations + world.checkers.sessionViolations(in: world)
-            + [world.checkers.divergence(in: world)].compactMap { $0 }
+        let broken = world.allViolations()
         if !broken.isEmpty { return broken }
-        let alive = world.checkers.granted.count - world.checkers.ended.count
-        return ["nothing lost or contradicted: \(alive) sessions open, \(world.checkers.ended.count) ended, never two primaries"]
+        return [
+            "nothing lost or contradicted: \(world.checkers.granted.count) sessions open,"
+                + " \(world.checkers.ended.count) ended, never two primaries"
+        ]
     }
 
     // MARK: Steps
@@ -121,7 +130,7 @@ extension ScenarioRunner {
         }
     }
 
-    private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, SessionID) {
+    private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, SessionID?) {
         let label = try require("session", command)
         guard let id = sessions[label] else {
             throw ScenarioError(line: command.line, reason: "no session was named '\(label)'; write 'login n1 user=ada as=\(label)' before")
@@ -148,7 +157,7 @@ extension World {
     /// Runs until the request is answered, at most ten seconds.
     mutating func wait(for request: RequestID) -> NodeAnswer? {
         _ = run(atMost: .seconds(10)) { $0.answers[request] != nil }
-        return answers.removeValue(forKey: request)
+        return takeAnswer(to: request)
     }
 
     func user(_ name: UserName, on node: Int) -> User? { nodes[node].brain?.authority.users[name] }

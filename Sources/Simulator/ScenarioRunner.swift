@@ -16,8 +16,8 @@ package struct ScenarioRunner: Sendable {
     }
 
     var world: World
-    /// Sessions that the transcript named, e.g. `as=S1`.
-    var sessions: [String: SessionID] = [:]
+    /// Sessions that the transcript named, e.g. `as=S1`; nil for a sign-in that was refused.
+    var sessions: [String: SessionID?] = [:]
     private let scenario: Scenario
 
     /// `seed` overrides the scenario's own.
@@ -37,8 +37,7 @@ package struct ScenarioRunner: Sendable {
             outputs.append(output)
             if output != block.expected { failures.append(Self.describe(block, output)) }
         }
-        let broken = world.violations + world.checkers.sessionViolations(in: world)
-        failures += (broken + [world.checkers.divergence(in: world)].compactMap { $0 }).map { "broken: \($0)" }
+        failures += world.allViolations().map { "broken: \($0)" }
         return Outcome(
             outputs: outputs, failures: failures, traceHash: world.trace.hash, simulated: world.now - .zero,
             traceLines: world.trace.lines)

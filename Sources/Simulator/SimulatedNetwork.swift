@@ -12,16 +12,19 @@ struct SimulatedNetwork: Sendable {
 
     enum Fate: Hashable, Sendable {
         case lost
-        /// Arrives after each of these delays.
-        case delivered([Duration])
+        /// Arrives after this delay, and perhaps once more after another.
+        case delivered(Duration, again: Duration?)
     }
 
     let count: Int
     private var links: [Link]
+    /// When the last message on each stream arrives.
+    private var streams: [Instant]
 
     init(nodes: Int) {
         count = nodes
         links = Array(repeating: Link(), count: nodes * nodes)
+        streams = Array(repeating: .zero, count: nodes * nodes)
     }
 
     subscript(from: Int, to: Int) -> Link {
@@ -33,12 +36,32 @@ struct SimulatedNetwork: Sendable {
         let link = self[from, to]
         if link.isCut { return .lost }
         if link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) { return .lost }
-        var delays = [random.duration(in: link.latency)]
-        if link.duplicatePerMille > 0, random.chance(link.duplicatePerMille, in: 1000) {
-            delays.append(random.duration(in: link.latency))
+        let delay = random.duration(in: link.latency)
+        guard link.duplicatePerMille > 0, random.chance(link.duplicatePerMille, in: 1000) else {
+            return .delivered(delay, again: nil)
         }
-        return .delivered(delays)
+        return .delivered(delay, again: random.duration(in: link.latency))
     }
+
+    /// When a message on a stream arrives, counted from now; nil if the connection is broken.
+    func streamDelay(from: Int, to: Int, random: inout SeededRandom) -> Duration? {
+        let link = self[from, to]
+        guard !link.isCut, !self[to, from].isCut else { return nil }
+        var delay = random.duration(in: link.latency)
+        // Each loss costs a retransmission timeout, which doubles; a few in a row break the connection.
+        var timeout = Duration.milliseconds(200)
+        for _ in 0..<4 {
+            guard link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) else { return delay }
+            delay += timeout
+            timeout += timeout
+        }
+        return nil
+    }
+
+    /// Nothing that is sent on this stream now may arrive before this.
+    func streamFreeAt(from: Int, to: Int) -> Instant { streams[from * count + to] }
+
+    mutating func noteStream(from: Int, to: Int, arrivesAt: Instant) { streams[from * count + to] = arrivesAt }
 
     /// Nodes talk within their group only; a node in no group talks to nobody.
     mutating func partition(_ groups: [[Int]]) {

@@ -16,7 +16,12 @@ struct SimulatedNode: Sendable {
     var disk = SimulatedDisk()
     var clock: SimulatedClock
     /// nil while the machine or its process is down.
-    var brain: NodeBrain?
+    private(set) var brain: NodeBrain?
+    private(set) var isRunning = false
+    /// What `look` saw last: when the brain wants to be woken and until when it holds the leader's lease (zero: not at
+    /// all), both by its own clock.
+    private(set) var nextDeadline: Instant = .distantFuture
+    private(set) var leaseUntil: Instant = .zero
     /// Counts starts; what an earlier life scheduled is ignored.
     var life = 0
     /// The world time at which a wake-up is already queued.
@@ -27,7 +32,55 @@ struct SimulatedNode: Sendable {
     /// The disk batch that is being written, and how far it got.
     var batch: (number: UInt64, operations: [DiskOperation], next: Int)?
 
-    var isRunning: Bool { brain != nil }
+    init(name: String, id: NodeID, replica: ReplicaID, endpoint: Endpoint, rank: Int, clock: SimulatedClock) {
+        self.name = name
+        self.id = id
+        self.replica = replica
+        self.endpoint = endpoint
+        self.rank = rank
+        self.clock = clock
+    }
+
+    mutating func boot(_ brain: NodeBrain) {
+        self.brain = brain
+        isRunning = true
+    }
+
+    /// The process is gone, and with it everything that was not on disk.
+    mutating func shutDown() {
+        brain = nil
+        isRunning = false
+        nextDeadline = .distantFuture
+        leaseUntil = .zero
+        life += 1
+        batch = nil
+        pausedSince = nil
+        held = []
+    }
+
+    /// One input, or the passing of time.
+    mutating func take(_ input: NodeInput?, at now: Instant, into effects: inout [NodeEffect]) {
+        let local = clock.local(now)
+        if let input {
+            brain?.handle(input, now: local, into: &effects)
+        } else {
+            brain?.tick(now: local, into: &effects)
+        }
+    }
+
+    /// Keeps what the world asks for after every step.
+    mutating func look() {
+        brain?.withoutCopying { brain in
+            nextDeadline = brain.nextDeadline
+            leaseUntil = brain.consensus.leaseDeadline ?? .zero
+        }
+    }
+}
+
+extension NodeBrain {
+    /// Lets someone look at the brain where it lies. Mutating only in name: reading through an optional would copy the
+    /// whole value, and with it count references to every table.
+    fileprivate mutating func withoutCopying(_ body: (borrowing NodeBrain) -> Void) { body(self) }
 }
 
 /// What every node of a world is provisioned with.

@@ -42,7 +42,10 @@ package struct World: Sendable {
     var answers: [RequestID: NodeAnswer] = [:]
     private let provision: Provision
     private var queue = DeadlineQueue<WorldEvent>()
+    private var inFlight = InFlight()
     private var effects: [NodeEffect] = []
+    /// An empty buffer that was one of effects before: reused, so that steps do not allocate.
+    private var spareEffects: [NodeEffect] = []
     private var nextRequest: UInt64 = 1
     private var stepsAtThisInstant = 0
 
@@ -108,9 +111,14 @@ package struct World: Sendable {
             nodes[node].wakeAt = .distantFuture
             trace.record(1, node: node, at: now)
             step(node, nil)
-        case .arrival(let node, let input, let bytes):
+        case .arrival(let node, let parcel):
+            let input = inFlight.take(parcel)
             guard nodes[node].isRunning else { return }
-            trace.record(2, node: node, at: now, bytes: bytes)
+            switch input {
+            case .datagram(let bytes, _): trace.record(2, node: node, at: now, bytes: bytes)
+            case .streamMessage(let bytes, _, _): trace.record(6, node: node, at: now, bytes: bytes)
+            default: preconditionFailure("only messages travel")
+            }
             step(node, input)
         case .diskStep(let node, let life):
             guard nodes[node].life == life else { return }
@@ -136,19 +144,19 @@ package struct World: Sendable {
             if let input, nodes[node].held.count < Self.heldInputsMax { nodes[node].held.append(input) }
             return
         }
-        let local = nodes[node].clock.local(now)
-        if let input {
-            nodes[node].brain?.handle(input, now: local, into: &effects)
-        } else {
-            nodes[node].brain?.tick(now: local, into: &effects)
-        }
+        nodes[node].take(input, at: now, into: &effects)
         runEffects(of: node)
     }
 
     private mutating func runEffects(of node: Int) {
-        let batch = effects
-        effects.removeAll(keepingCapacity: true)
+        // An effect may make this very node step again (a write without a sync), so the buffers are local.
+        var batch = spareEffects
+        spareEffects = []
+        swap(&batch, &effects)
         for effect in batch { run(effect, of: node) }
+        batch.removeAll(keepingCapacity: true)
+        spareEffects = batch
+        nodes[node].look()
         scheduleWake(of: node)
         if settings.checksEveryStep { nodes[node].brain?.checkInvariants() }
         checkLeases(after: node)
@@ -158,11 +166,11 @@ package struct World: Sendable {
         switch effect {
         case .sendDatagram(let bytes, let endpoint):
             guard let target = index(of: endpoint) else { return }
-            transmit(.datagram(bytes, from: nodes[node].endpoint), bytes, from: node, to: target)
+            transmit(.datagram(bytes, from: nodes[node].endpoint), from: node, to: target)
         case .sendStream(let payload, let kind, _, let endpoint):
             guard let target = index(of: endpoint) else { return }
             let peer = AuthenticatedPeer(node: nodes[node].id, assurance: .unproven)
-            transmit(.streamMessage(payload, kind: kind, from: peer), payload, from: node, to: target)
+            transmitOnStream(.streamMessage(payload, kind: kind, from: peer), from: node, to: target)
         case .disk(let number, let operations):
             nodes[node].batch = (number, operations, 0)
             continueBatch(node)
@@ -171,9 +179,20 @@ package struct World: Sendable {
         }
     }
 
-    private mutating func transmit(_ input: NodeInput, _ bytes: [UInt8], from: Int, to: Int) {
-        guard case .delivered(let delays) = network.fate(from: from, to: to, random: &random) else { return }
-        for delay in delays { queue.add(.arrival(to, input, bytes), at: now + delay) }
+    private mutating func transmit(_ input: NodeInput, from: Int, to: Int) {
+        guard case .delivered(let delay, let repeatDelay) = network.fate(from: from, to: to, random: &random) else {
+            return
+        }
+        queue.add(.arrival(to, inFlight.put(input)), at: now + delay)
+        if let repeatDelay { queue.add(.arrival(to, inFlight.put(input)), at: now + repeatDelay) }
+    }
+
+    /// Like TCP: in order, once, late where datagrams would be lost, and gone with the connection when the link is cut.
+    private mutating func transmitOnStream(_ input: NodeInput, from: Int, to: Int) {
+        guard let delay = network.streamDelay(from: from, to: to, random: &random) else { return }
+        let at = max(now + delay, network.streamFreeAt(from: from, to: to))
+        network.noteStream(from: from, to: to, arrivesAt: at)
+        queue.add(.arrival(to, inFlight.put(input)), at: at)
     }
 
     private mutating func observe(_ event: NodeEvent, of node: Int) {
@@ -184,36 +203,38 @@ package struct World: Sendable {
     /// At most one node holds the leader's lease at any instant of true time. A lease only begins or grows when its
     /// holder takes a step, so looking then is looking always.
     private mutating func checkLeases(after node: Int) {
-        guard holdsLease(node) else { return }
+        guard nodes[node].leaseUntil > .zero, holdsLease(node) else { return }
         for other in nodes.indices where other != node && holdsLease(other) {
             report("lease safety: \(nodes[node].name) and \(nodes[other].name) both hold a lease")
         }
     }
 
     func holdsLease(_ node: Int) -> Bool {
-        guard nodes[node].brain?.consensus.role == .leader else { return false }
-        return nodes[node].brain?.consensus.holdsLease(at: nodes[node].clock.local(now)) ?? false
+        nodes[node].leaseUntil > .zero && nodes[node].clock.local(now) < nodes[node].leaseUntil
     }
 
     /// More than this many say nothing new.
     private static let violationsMax = 100
 
-    private mutating func report(_ violation: String) {
+    mutating func report(_ violation: String) {
         if violations.count < Self.violationsMax { violations.append("\(Trace.stamp(now))  \(violation)") }
     }
 
     private mutating func scheduleWake(of node: Int) {
-        guard let brain = nodes[node].brain else { return }
-        let due = max(now, nodes[node].clock.world(brain.nextDeadline))
-        guard due < nodes[node].wakeAt else { return }
+        let due = max(now, nodes[node].clock.world(nodes[node].nextDeadline))
+        guard nodes[node].isRunning, due < nodes[node].wakeAt else { return }
         nodes[node].wakeAt = due
         queue.add(.wake(node, life: nodes[node].life), at: due)
     }
 
     // MARK: Disks
 
+    /// Small files, so that logs grow across many of them and recovery reads little.
+    private static let geometry = WALGeometry.small
+
     private mutating func provisionDisk(of node: Int) {
-        let (_, operations) = WriteAheadLog.create(cluster: Provision.cluster, replica: nodes[node].replica)
+        let (_, operations) = WriteAheadLog.create(
+            cluster: Provision.cluster, replica: nodes[node].replica, geometry: Self.geometry)
         runAtOnce(operations, on: node)
     }
 
@@ -268,15 +289,23 @@ package struct World: Sendable {
         let recovery: WALRecovery
         do throws(WALError) {
             recovery = try WriteAheadLog.recover(
-                from: nodes[node].disk, cluster: Provision.cluster, replica: nodes[node].replica)
+                from: nodes[node].disk, cluster: Provision.cluster, replica: nodes[node].replica,
+                geometry: Self.geometry)
         } catch {
             report("\(nodes[node].name) could not recover its log: \(error)")
             return
         }
+        switch recovery.verdict {
+        case .clean, .torn, .doubtful: break
+        case .faulty, .newReplica:
+            report("\(nodes[node].name) lost what it had acknowledged: \(recovery.verdict)")
+            return
+        }
         runAtOnce(recovery.repairs, on: node)
-        nodes[node].brain = NodeBrain(
+        let brain = NodeBrain(
             setup: provision.setup(for: nodes[node], among: nodes), recovery: recovery, sealer: makeSealer(for: node),
             random: random.fork(), now: nodes[node].clock.local(now), into: &effects)
+        nodes[node].boot(brain)
         runEffects(of: node)
         queue.add(.wallClock(node, life: nodes[node].life), at: now)
     }
@@ -284,11 +313,7 @@ package struct World: Sendable {
     /// Ends the process. `cutsPower` also loses what was not synced.
     package mutating func stop(_ node: Int, cutsPower: Bool) {
         guard nodes[node].isRunning else { return }
-        nodes[node].brain = nil
-        nodes[node].life += 1
-        nodes[node].batch = nil
-        nodes[node].pausedSince = nil
-        nodes[node].held = []
+        nodes[node].shutDown()
         if cutsPower { nodes[node].disk.cutPower(random: &random) } else { nodes[node].disk.killProcess() }
         trace.record(cutsPower ? 5 : 4, node: node, at: now)
     }
@@ -340,7 +365,7 @@ package struct World: Sendable {
         return request
     }
 
-    package func answer(to request: RequestID) -> NodeAnswer? { answers[request] }
+    mutating func takeAnswer(to request: RequestID) -> NodeAnswer? { answers.removeValue(forKey: request) }
 
     private mutating func takeRequest() -> RequestID {
         defer { nextRequest += 1 }
@@ -365,6 +390,11 @@ package struct World: Sendable {
         return nodes[node].brain?.makeView(at: localTime(of: node))
     }
 
+    /// Everything that is known to be wrong: what was seen on the way, and what is wrong now.
+    package func allViolations() -> [String] {
+        violations + checkers.sessionViolations(in: self) + [checkers.divergence(in: self)].compactMap { $0 }
+    }
+
     package func localTime(of node: Int) -> Instant { nodes[node].clock.local(now) }
 
     private func index(of endpoint: Endpoint) -> Int? {
@@ -374,12 +404,33 @@ package struct World: Sendable {
     }
 }
 
-/// What is queued for later.
+/// What is queued for later. Plain numbers, so that the queue moves them cheaply.
 enum WorldEvent: Sendable {
     case wake(Int, life: Int)
-    /// The bytes are what the trace hashes.
-    case arrival(Int, NodeInput, [UInt8])
+    /// A message, by its place in `InFlight`.
+    case arrival(Int, Int)
     case diskStep(Int, life: Int)
     case wallClock(Int, life: Int)
     case resume(Int)
+}
+
+/// Messages under way, each at a place that is reused once it has arrived.
+struct InFlight: Sendable {
+    private var parcels: [NodeInput?] = []
+    private var free: [Int] = []
+
+    mutating func put(_ input: NodeInput) -> Int {
+        guard let place = free.popLast() else {
+            parcels.append(input)
+            return parcels.count - 1
+        }
+        parcels[place] = input
+        return place
+    }
+
+    mutating func take(_ place: Int) -> NodeInput {
+        guard let input = parcels[place].take() else { preconditionFailure("nothing is under way at \(place)") }
+        free.append(place)
+        return input
+    }
 }
