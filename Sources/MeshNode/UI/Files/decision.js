@@ -1,0 +1,59 @@
+// Why a prompt went where it went, from the text of `X-Mesh-Decision`:
+//
+//     vengeance/ollama eta=1240 rtt=2 queue=0 load=0 prefill=210 decode=1020 risk=8; runpod-tx=1890; sark:dead; +2
+//
+// The winner with its costs in milliseconds, then who else was considered (=) or could not be (:), and how many more.
+
+import { el } from "./dom.js";
+import { milliseconds } from "./format.js";
+
+const TERMS = { rtt: "round trip", queue: "waiting for a slot", load: "loading the model", prefill: "reading the prompt", decode: "writing the answer", risk: "risk of failure" };
+const REASONS = {
+  dead: "is dead", "no-report": "has sent no report yet", "no-such-model": "does not have the model", "breaker-open": "failed several times lately",
+  "not-accepting": "takes no prompts", unhealthy: "its backend does not answer", "does-not-fit": "the model does not fit its memory", "already-tried": "was tried before",
+};
+
+/** Null for a text of another form. */
+export function parseDecision(text) {
+  const [head, ...rest] = (text ?? "").split("; ");
+  const match = /^(\S+)\/(\S+) eta=(\d+)((?: \w+=\d+)*)$/.exec(head);
+  if (!match) return null;
+  const terms = match[4].trim().split(" ").filter((term) => term !== "").map((term) => term.split("=")).map(([name, value]) => [TERMS[name] ?? name, Number(value)]);
+  const decision = { winner: { node: match[1], backend: match[2], eta: Number(match[3]), terms }, losers: [], excluded: [], omitted: 0 };
+  for (const other of rest) {
+    const [, name, sign, value] = /^([^=:+]*)([=:+])(.*)$/.exec(other) ?? [];
+    if (sign === "=") decision.losers.push({ node: name, eta: Number(value) });
+    else if (sign === ":") decision.excluded.push({ node: name, reason: REASONS[value] ?? value });
+    else if (sign === "+") decision.omitted = Number(value);
+  }
+  return decision;
+}
+
+/** The table of all that were considered, to unfold; null where there was no choice. */
+export function decisionTable(text) {
+  const decision = parseDecision(text);
+  if (!decision) return null;
+  const { winner, losers, excluded, omitted } = decision;
+  const slowest = Math.max(winner.eta, ...losers.map((loser) => loser.eta), 1);
+  const rows = [
+    estimateRow(winner.node, winner.eta, slowest, `chosen, on ${winner.backend}`, true),
+    ...losers.map((loser) => estimateRow(loser.node, loser.eta, slowest, `${milliseconds(loser.eta - winner.eta)} later`, false)),
+    ...excluded.map(({ node, reason }) => el("tr", { class: "out" }, el("th", { scope: "row" }, node), el("td", { colspan: 2 }, reason))),
+  ];
+  const costs = winner.terms.filter(([, value]) => value > 0).map(([name, value]) => `${name} ${milliseconds(value)}`);
+  return el("div", { class: "decision" },
+    el("table", {},
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Node"), el("th", { scope: "col" }, "Expected"), el("th", { scope: "col" }, "Verdict"))),
+      el("tbody", {}, ...rows)),
+    el("p", { class: "quiet" }, costs.length > 0 ? `${winner.node}’s costs: ${costs.join(", ")}.` : `${winner.node} was expected to answer at once.`,
+      omitted > 0 ? ` ${omitted} more were considered.` : ""));
+}
+
+function estimateRow(node, eta, slowest, verdict, isWinner) {
+  const fill = el("i");
+  fill.style.width = `${Math.max((eta / slowest) * 100, 1.5)}%`;
+  return el("tr", { class: isWinner ? "won" : "lost" },
+    el("th", { scope: "row" }, node),
+    el("td", { class: "eta" }, el("span", { class: "eta-words" }, milliseconds(eta)), el("span", { class: "track", "aria-hidden": "true" }, fill)),
+    el("td", { class: "verdict" }, verdict));
+}
