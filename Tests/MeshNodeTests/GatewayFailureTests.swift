@@ -159,6 +159,31 @@ struct GatewayFailureTests {
         try await backend.stop()
     }
 
+    @Test("a client that does not read holds its backend back instead of filling memory")
+    func slowClient() async throws {
+        let piece = String(repeating: "x", count: 100_000)
+        let backend = try await FakeBackend.start(
+            .openai, .answer(Array(repeating: piece, count: 400), pause: .microseconds(100)))
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend)])
+        try await node.settle()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.autoRead, value: false)
+            .connect(host: "127.0.0.1", port: node.port).get()
+        let request = GatewayTestClient.request(
+            "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
+        try await channel.writeAndFlush(ByteBuffer(string: request))
+        try await eventually { backend.answering == 1 }
+        try await Task.sleep(for: .seconds(1))
+        #expect(backend.answering == 1)
+        try await channel.setOption(.autoRead, value: true).get()
+        try await eventually { backend.answering == 0 }
+        #expect(backend.cutOff == 0)
+        try await channel.close()
+        try await node.stop()
+        try await backend.stop()
+    }
+
     @Test("a client that closes its sending half counts as gone")
     func halfClosed() async throws {
         let backend = try await FakeBackend.start(.openai, .hang)

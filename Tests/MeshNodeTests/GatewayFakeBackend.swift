@@ -192,8 +192,9 @@ private final class FakeBackendHandler: ChannelInboundHandler {
         case .error: chunk(FakeReply.error(path), context)
         case .complete: for text in FakeReply.end(path) { chunk(text, context) }
         }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        finish()
+        // Ended is what has left this machine: a reader that does not read keeps it answering.
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenSuccess { bound.value.finish() }
     }
 
     private func chunk(_ text: String, _ context: ChannelHandlerContext) {

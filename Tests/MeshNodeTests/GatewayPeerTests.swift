@@ -97,7 +97,7 @@ struct GatewayPeerTests {
             #expect(throws: DelegationRefusal.expired) { try accept(long, from: edge, at: core) }
             var bytes = try #require(Hex.decode(makeDelegation(mesh, from: edge, to: core)))
             bytes[60] ^= 1
-            #expect(throws: DelegationRefusal.self) { try accept(Hex.encode(bytes), from: edge, at: core) }
+            #expect(throws: DelegationRefusal.forged) { try accept(Hex.encode(bytes), from: edge, at: core) }
             for cut in [0, 1, 40, 63, 64, 100] {
                 #expect(throws: DelegationRefusal.self) { try accept(Hex.encode(bytes.prefix(cut)), from: edge, at: core) }
             }

@@ -52,7 +52,9 @@ struct BackendProbe {
         return document
     }
 
-    private func answer(_ address: BackendAddress, _ path: String, key: String?) async throws(ProbeFailure) -> ProbeAnswer {
+    private func answer(
+        _ address: BackendAddress, _ path: String, key: String?
+    ) async throws(ProbeFailure) -> ProbeAnswer {
         let asking = pool.eventLoop.flatSubmit { [pool] in
             let query = ProbeQuery(loop: pool.eventLoop, limit: Self.timeout)
             query.start(on: pool.value, address, path, key: key)

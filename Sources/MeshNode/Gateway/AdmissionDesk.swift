@@ -29,7 +29,7 @@ package final class AdmissionDesk: Sendable {
         state = Mutex(State(admission: Admission(slots: slots, queueMax: queueMax)))
     }
 
-    /// - Parameter turn: called at most once, on any thread, and only after `wait` was answered. It may still come after
+    /// - Parameter turn: called at most once, on any thread, and only after `wait` was answered. It may come after
     ///   `leave`, when both were under way at once.
     package func enter(
         priority: Priority, tokens: Int, turn: @escaping @Sendable (Turn) -> Void

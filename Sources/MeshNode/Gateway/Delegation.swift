@@ -3,7 +3,7 @@ import NodeCore
 import Primitives
 import SecureChannel
 
-/// "This caller asks; I, the origin, have checked": what a request carries from the agent that a client spoke to, to the
+/// "This caller asks; I, the origin, have checked": what a request carries from the agent a client spoke to, to the
 /// agent that serves it. Signed by the origin, good once, for one target, for a minute.
 ///
 /// The client's own credential stays where it was sent: a serving node never sees a token it could use elsewhere, and

@@ -1,7 +1,7 @@
 import Primitives
 
 /// How long silence is borne before another place is tried. The agent next to a backend watches the backend; the origin
-/// of a forwarded prompt only watches the agent, which says at once that it has the prompt, and again every half second.
+/// of a forwarded prompt only watches the agent, which says at once that it has the prompt, then every half second.
 enum FirstByteDeadlines {
     /// A serving agent's "still at it" to the origin.
     static let heartbeatInterval: Duration = .milliseconds(500)

@@ -10,7 +10,7 @@ import Synchronization
 /// A node's part in answering prompts: takes them from clients and from other agents, chooses a node for each, and
 /// serves what its own backends are to answer. One per node, shared by all event loops.
 ///
-/// Its handlers sit in Hummingbird's own pipelines (see `GatewayHandler`). What all of them share is here: the decision,
+/// Its handlers sit in Hummingbird's own pipelines (see `GatewayHandler`). What all of them share is here: decision,
 /// the backends, the connections of each loop, the delegations that were served.
 package final class Gateway: Sendable {
     package let backends: [LocalBackend]

@@ -2,7 +2,7 @@ import Authority
 import HTTPTypes
 import NIOCore
 
-/// The checks that the gateway's handler and Hummingbird's responder share: one route table, one authenticator, one list
+/// The checks that the gateway's handler and Hummingbird's responder share: one route table, one authenticator, a list
 /// of host names, one limit for each user.
 package struct GatewayAccess: Sendable {
     package let table: RouteTable

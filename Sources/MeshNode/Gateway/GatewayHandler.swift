@@ -39,6 +39,8 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var held: CircularBuffer<HTTPRequestPart> = []
     private var heldBytes = 0
     private var isDraining = false
+    /// The connection is being closed: what still comes out of the decoder is nobody's.
+    private var isClosing = false
     private var readIsDue = false
     private var quiescing: Any?
     private var admissionRetry: Scheduled<Void>?
@@ -63,6 +65,7 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: From the network
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isClosing else { return }
         let part = unwrapInboundIn(data)
         if held.isEmpty, canTake(part) { take(part, context) } else { hold(part) }
     }
@@ -264,7 +267,10 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func finishTurn(_ context: ChannelHandlerContext) {
         guard let turn else { return }
         self.turn = nil
-        if turn.closes { return context.close(promise: nil) }
+        if turn.closes {
+            isClosing = true
+            return context.close(promise: nil)
+        }
         if let event = quiescing {
             quiescing = nil
             context.fireUserInboundEventTriggered(event)

@@ -11,7 +11,7 @@ package enum HeaderPolicy {
     /// On sealed streams only.
     package static let delegation = HTTPField.Name("X-Mesh-Delegation")!
 
-    /// Why a request is refused for its framing, or nil. Two readers of one connection must never disagree about where a
+    /// Why a request is refused for its framing, or nil. Two readers of a connection must never disagree about where a
     /// request ends (RFC 9112 §6.3, §11.2), nor may it turn into another protocol under way.
     package static func framingFault(_ fields: HTTPFields) -> String? {
         let lengths = fields[values: .contentLength]
@@ -35,7 +35,7 @@ package enum HeaderPolicy {
         return kept
     }
 
-    /// Everything a backend is told: where, what and how long. Credentials, cookies and the client's host are not in it.
+    /// Everything a backend is told: where, what and how long. Credentials, cookies, the client's host are not in it.
     package static func backendHeaders(host: String, bodyBytes: Int, key: String?) -> HTTPHeaders {
         var headers = HTTPHeaders()
         headers.reserveCapacity(6)

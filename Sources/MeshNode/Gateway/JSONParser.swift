@@ -53,7 +53,9 @@ package struct JSONParser {
         if take(UInt8(ascii: "}")) { return .object(members) }
         while true {
             skipSpace()
-            guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else { throw refusal("a member needs a name") }
+            guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else {
+                throw refusal("a member needs a name")
+            }
             let name = try string()
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw refusal("a colon is missing") }

@@ -4,7 +4,7 @@ import NodeCore
 import Primitives
 import Routing
 
-/// One prompt from the moment it is admitted until its last byte: chooses a place, tries it, moves on when the try fails
+/// One prompt from the moment it is admitted until its last byte: chooses a place, tries it, moves on when that fails
 /// unseen, and says so when it fails in sight.
 ///
 ///     decide -> attempt -> first output shown -> last output shown

@@ -99,7 +99,8 @@ package struct ReplyEncoder {
                     JSONMember(
                         name: "message",
                         value: .object([
-                            "role": "assistant", "content": .string(text ?? ""), "thinking": thinking.map { .string($0) },
+                            "role": "assistant", "content": .string(text ?? ""),
+                            "thinking": thinking.map { .string($0) },
                         ])),
                     JSONMember(name: "done", value: .bool(false)),
                 ]), into: &buffer)

@@ -128,8 +128,9 @@ struct TurnReader {
         switch access.authenticator.admit(
             entry.access, fields: head.headerFields, view: gateway.view, now: gateway.now())
         {
-        case .failure(.notYetApplied) where api != nil: return api.map { .promptOnceAdmitted($0) }!  // not nil here
-        case .failure(let refusal): return refuse(Self.error(for: refusal))
+        case .failure(let refusal):
+            if case .notYetApplied = refusal, let api { return .promptOnceAdmitted(api) }
+            return refuse(Self.error(for: refusal))
         case .success(let caller):
             if let caller, let refusal = limited(caller) { return refusal }
             if let api, let caller { return .prompt(api, caller, nil) }

@@ -94,7 +94,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
         }
     }
 
-    /// Ends the exchange at once by closing: a backend stops generating when its client is gone. Nothing happens if that
+    /// Ends the exchange at once by closing: a backend stops generating when its client is gone. Nothing happens if the
     /// exchange has ended and the connection carries another one by now.
     func cancel(exchange: Int) {
         guard isBusy, exchange == exchangeCount else { return }
