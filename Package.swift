@@ -63,7 +63,7 @@ let package = Package(
             .executableTarget(
                 name: "MeshNode",
                 dependencies: meshNodeDependencies,
-                resources: [.copy("UI/Files")],
+                resources: [.copy("UI/Files"), .copy("Demo/Model")],
                 swiftSettings: strict),
             .testTarget(
                 name: "MeshNodeTests",
@@ -92,6 +92,7 @@ var meshNodeDependencies: [Target.Dependency] {
         .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Yams", package: "Yams"),
     ]
 }

@@ -2,6 +2,7 @@ import MeshNode
 import Primitives
 import Routing
 import Testing
+import UVLoop
 
 @Suite("System probe")
 struct ProbeSystemTests {

@@ -145,8 +145,7 @@ enum ConfigFile {
     private static func parseGossip(_ root: inout ConfigSection) throws(ConfigError) -> NodeConfig.Gossip {
         var gossip = NodeConfig.Gossip()
         guard var section = try root.section("gossip") else { return gossip }
-        gossip.probeInterval = try section.span(
-            "probe_interval", in: .milliseconds(50)...(.seconds(30)), default: gossip.probeInterval)
+        gossip.probeInterval = try section.optionalSpan("probe_interval", in: .milliseconds(50)...(.seconds(30)))
         try section.finish()
         return gossip
     }

@@ -93,6 +93,15 @@ struct ConfigSection {
         return value
     }
 
+    /// As `span`, for a key without a default.
+    mutating func optionalSpan(_ key: String, in range: ClosedRange<Duration>) throws(ConfigError) -> Duration? {
+        guard mapping[Node(key)] != nil else {
+            asked.append(key)
+            return nil
+        }
+        return try span(key, in: range, default: range.lowerBound)
+    }
+
     /// `24GiB`, `512MiB`, or plain bytes.
     mutating func bytes(_ key: String, default fallback: UInt64) throws(ConfigError) -> UInt64 {
         guard let text = try string(key) else { return fallback }

@@ -18,6 +18,8 @@ struct DataDirectory {
     let identity: Identity
     let roster: Roster
 
+    /// Some agent ran on it before: its log must not be empty.
+    var hasStarted: Bool { FileManager.default.fileExists(atPath: epochPath) }
     var logPath: String { path + "/log" }
 
     private static func identityPath(_ path: String) -> String { path + "/identity.key" }

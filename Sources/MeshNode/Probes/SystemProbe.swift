@@ -1,4 +1,5 @@
 import Routing
+import UVLoop
 
 /// Processor and memory. CPU load is the busy share between two readings; the first reading says 0.
 package struct SystemProbe {

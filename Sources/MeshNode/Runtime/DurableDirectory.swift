@@ -4,6 +4,8 @@ import Raft
 #if canImport(Darwin)
     import Darwin
 #else
+    // Foundation's module claims `stat` as soon as any file of the target imports it.
+    import CoreFoundation
     import Glibc
 #endif
 

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Foundation
+
+/// `meshnode status`: the mesh as one node sees it.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show the mesh as one node sees it.",
+        discussion: "Needs an API key or access token: --token, or the environment variable MESHNODE_TOKEN.")
+
+    @Option(help: "A node's address.")
+    var http = "http://127.0.0.1:3000"
+
+    @Option(help: "API key or access token.")
+    var token: String?
+
+    @Flag(help: "Print the status document as JSON.")
+    var json = false
+
+    func run() async throws {
+        try await Failure.explained {
+            let token = token ?? ProcessInfo.processInfo.environment["MESHNODE_TOKEN"]
+            let client = MeshClient(base: http, token: token)
+            if json {
+                print(try await client.statusText())
+            } else {
+                print(StatusTable.render(try await client.status()).joined(separator: "\n"))
+            }
+        }
+    }
+}
+
+/// The mesh as lines of text, for terminals.
+enum StatusTable {
+    static func render(_ status: MeshClient.Status) -> [String] {
+        let primary = status.primary.map { "\($0) is primary" } ?? "no primary known here"
+        let quorum = "\(status.quorum.reachable) of \(status.quorum.voters) voters reachable"
+        var lines = ["\(primary), term \(status.term), as \(status.node) sees it; \(quorum)", ""]
+        lines.append(row("node", "state", "cpu", "gpu", "memory", "running", "http"))
+        for member in status.members {
+            let health = member.health
+            let gpu = health?.gpus?.compactMap(\.load).max().map(percent) ?? "-"
+            let memory = health?.memory.map { $0.total > 0 ? percent(Double($0.used) / Double($0.total)) : "-" } ?? "-"
+            let running = health.map { "\($0.running ?? 0)/\($0.slots ?? 0)" } ?? "-"
+            let mark = member.name == status.primary ? "* " : "  "
+            lines.append(
+                row(
+                    mark + member.name, member.state, health?.cpu.map(percent) ?? "-", gpu, memory, running,
+                    member.http ?? "-"))
+        }
+        return lines
+    }
+
+    private static func row(_ cells: String...) -> String {
+        let widths = [16, 9, 6, 6, 8, 9, 0]
+        return zip(cells, widths).map { cell, width in
+            cell + String(repeating: " ", count: max(width - cell.count, width == 0 ? 0 : 1))
+        }.joined()
+    }
+
+    private static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded()))%" }
+}

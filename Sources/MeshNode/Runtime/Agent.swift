@@ -1,0 +1,115 @@
+import Foundation
+import Gossip
+import Logging
+import NIOPosix
+import NodeCore
+import Primitives
+import Raft
+import SecureChannel
+import ServiceLifecycle
+import UnixSignals
+import UVLoop
+
+/// One node as a process: reads what it was provisioned with, recovers its log, and runs the loop, HTTP, the gateway and
+/// the probes until it is told to stop.
+struct Agent {
+    static let version = "0.1.0"
+
+    private let config: NodeConfig
+    private let secrets: Secrets
+    private let data: DataDirectory
+    private let logger: Logger
+
+    /// Checks everything that can be checked before anything is written or sent.
+    init(config: NodeConfig, logger: Logger) throws(ConfigError) {
+        self.config = config
+        self.logger = logger
+        secrets = try Secrets.load(config.secretsFile)
+        data = try DataDirectory.open(config.dataDirectory, name: config.name)
+    }
+
+    func run() async throws {
+        let cluster = ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret)
+        let mesh = try startMesh(cluster: cluster)
+        let gateway = try Gateway(
+            config: config, core: mesh.core, identity: data.identity,
+            sealing: ClusterKeySealing(cluster: cluster, me: data.identity.nodeID), backendKeys: secrets.backendKeys)
+        let http = try await HTTPService.make(
+            config: config, core: mesh.core, secrets: NodeSecrets(data.identity),
+            files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks, logger: logger,
+            onRunning: { port in logger.notice("serving", metadata: ["http": "\(config.http.listen.host):\(port)"]) })
+        let services: [any Service] = [
+            mesh, http, GatewayService(gateway: gateway),
+            HealthService(core: mesh.core, interval: config.health.interval, configured: config.health.gpus),
+            AdministratorService(core: mesh.core, administrator: secrets.administrator, logger: logger),
+        ]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map {
+                    .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
+                },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+
+    /// Recovers the log and opens the mesh port.
+    private func startMesh(cluster: ClusterKey) throws -> MeshService {
+        let me = data.identity.nodeID
+        guard let entry = data.roster.entry(of: me) else {
+            preconditionFailure("DataDirectory.open checked that \(me) is in its roster")
+        }
+        let directory = try DurableDirectory(path: data.logPath)
+        let recovery = try recover(directory, replica: entry.replica)
+        let epoch = try data.takeBootEpoch()
+        var entropy = SodiumEntropy()
+        let seed = entropy.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        var effects: [NodeEffect] = []
+        let brain = NodeBrain(
+            setup: makeSetup(bootEpoch: epoch), recovery: recovery,
+            sealer: SharedKeyFrameSealer(cluster: cluster, me: me, bootEpoch: epoch, entropy: SodiumEntropy()),
+            random: SeededRandom(seed: seed), now: MonotonicClock.now(), into: &effects)
+        return try MeshService(
+            brain: brain, firstEffects: effects, endpoint: config.mesh.listen, cluster: cluster, directory: directory,
+            logger: logger)
+    }
+
+    /// A log that lost acknowledged entries is left as it is: only a person may decide what happens to it.
+    private func recover(_ directory: DurableDirectory, replica: ReplicaID) throws -> WALRecovery {
+        var recovery = try WriteAheadLog.recover(from: directory, cluster: data.roster.cluster, replica: replica)
+        switch recovery.verdict {
+        case .clean, .torn, .doubtful: break
+        case .newReplica(.empty) where !data.hasStarted:
+            let (_, operations) = WriteAheadLog.create(cluster: data.roster.cluster, replica: replica)
+            try directory.execute(operations)
+            recovery = try WriteAheadLog.recover(from: directory, cluster: data.roster.cluster, replica: replica)
+        case .faulty, .newReplica:
+            throw ConfigError(
+                file: data.logPath, problem: recovery.report().joined(separator: "; "),
+                advice: "nothing was changed; run 'meshnode doctor' for details, and restore this directory from a backup or provision the node anew")
+        }
+        try directory.execute(recovery.repairs)
+        for note in recovery.notes { logger.notice("log recovered", metadata: ["note": "\(note)"]) }
+        return recovery
+    }
+
+    private func makeSetup(bootEpoch: UInt64) -> NodeSetup {
+        let contacts = config.peers.compactMap { peer in
+            data.roster.entry(named: peer.name).map { Contact(id: $0.node, name: peer.name, endpoint: peer.mesh) }
+        }
+        for peer in config.peers where data.roster.entry(named: peer.name) == nil {
+            logger.warning("peer is not in this mesh's genesis and is ignored", metadata: ["peer": "\(peer.name)"])
+        }
+        var gossip = GossipConfig()
+        if let interval = config.gossip.probeInterval { gossip.probeInterval = interval }
+        return NodeSetup(
+            me: data.identity.nodeID, name: config.name, endpoint: config.mesh.advertised, bootEpoch: bootEpoch,
+            roster: data.roster, contacts: contacts,
+            descriptor: NodeDescriptor(
+                http: config.http.advertised, trustClass: config.trustClass, rank: config.rank, version: Self.version,
+                verificationKey: data.identity.publicIdentity.signingKey, servesTLS: config.http.certificateFile != nil),
+            raft: .make(
+                roster: data.roster, electionTimeout: config.raft.electionTimeout,
+                heartbeatInterval: config.raft.heartbeatInterval),
+            gossip: gossip)
+    }
+}

@@ -1,0 +1,181 @@
+import Authority
+import Gossip
+import Logging
+import NodeCore
+import Primitives
+import Raft
+import SecureChannel
+import UVLoop
+
+/// Runtime one: the libuv thread that owns a brain. Sockets, timer, disk and mailbox turn into inputs; effects turn into
+/// packets, writes and answers.
+///
+/// ```
+/// one turn:  timers (wake only) ─▶ sockets drained into the brain ─▶ check: letters, tick, publish, arm the timer
+/// ```
+/// libuv runs timers before it reads sockets, so the timer only wakes the loop: the brain's own time passes in `check`,
+/// after everything that had arrived was heard. A node that was stopped for a while thus never mistakes its own pause
+/// for the silence of others.
+final class NodeLoop {
+    /// Later than this past a deadline, we were not running.
+    private static let pauseThreshold: Duration = .milliseconds(250)
+    private static let wallClockInterval: Duration = .seconds(5)
+
+    private let loop: Loop
+    private var brain: NodeBrain
+    private let mailbox: CoreMailbox
+    private let publisher: ViewPublisher
+    private let logger: Logger
+    private let wallClock: () -> Int64
+    private var socket: UDPSocket?
+    private var peers: PeerConnections?
+    private var disk: DiskWorker?
+    private var timer: LoopTimer?
+    private var waiting: [RequestID: @Sendable (NodeAnswer) -> Void] = [:]
+    private var nextRequest: UInt64 = 1
+    private var publishedVersion: UInt64 = .max
+    private var wallClockDue: Instant = .zero
+    private var effects: [NodeEffect] = []
+    private var isStopping = false
+
+    /// Opens the sockets; nothing is sent before `run`.
+    init(
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, cluster: ClusterKey,
+        directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, logger: Logger,
+        wallClock: @escaping () -> Int64
+    ) throws(UVError) {
+        self.brain = brain
+        self.mailbox = mailbox
+        self.publisher = publisher
+        self.logger = logger
+        self.wallClock = wallClock
+        effects = firstEffects
+        loop = try Loop()
+        // The loop owns its handles, which own these closures: `unowned` is valid for as long as they can be called.
+        let worker = try DiskWorker(directory, on: loop)
+        disk = worker
+        timer = try LoopTimer(on: loop)
+        socket = try UDPSocket.bind(endpoint, on: loop) { [unowned self] bytes, source in
+            deliver(.datagram(bytes, from: source))
+        }
+        peers = PeerConnections(loop: loop, cluster: cluster, me: brain.me) { [unowned self] payload, kind, peer in
+            deliver(.streamMessage(payload, kind: kind, from: peer))
+        }
+        _ = try TCPListener.listen(on: endpoint, loop: loop) { [unowned self] in peers?.accept($0) }
+        _ = try CheckHook(on: loop) { [unowned self] in turn() }
+        // Waking is all it does: `turn` takes the letters.
+        mailbox.connect(try Wakeup(on: loop) {}.signal)
+    }
+
+    /// Runs on the calling thread until a `stop` letter was handled.
+    func run() {
+        runEffects()
+        timer?.arm(at: MonotonicClock.now())
+        loop.run()
+        let answer = NodeAnswer.refused(.stopping)
+        for letter in mailbox.close() {
+            switch letter {
+            case .submit(_, let reply), .readBarrier(let reply): reply(answer)
+            case .publish, .stop: break
+            }
+        }
+        for reply in waiting.values { reply(answer) }
+        publisher.finish()
+    }
+
+    // MARK: One turn
+
+    private func turn() {
+        for letter in mailbox.takeAll() { take(letter) }
+        let now = MonotonicClock.now()
+        if now >= wallClockDue {
+            wallClockDue = now + Self.wallClockInterval
+            deliver(.wallClock(unixMilliseconds: wallClock()))
+            peers?.expire(at: now)
+        }
+        if brain.nextDeadline <= now {
+            noticePause(at: now)
+            brain.tick(now: now, into: &effects)
+            runEffects()
+        }
+        if brain.viewVersion != publishedVersion {
+            publishedVersion = brain.viewVersion
+            publisher.publish(brain.makeView(at: now))
+        }
+        guard !isStopping else { return loop.stop() }
+        timer?.arm(at: min(brain.nextDeadline, wallClockDue))
+    }
+
+    private func take(_ letter: CoreMailbox.Letter) {
+        switch letter {
+        case .submit(let command, let reply): deliver(.submit(expect(reply), command))
+        case .readBarrier(let reply): deliver(.readBarrier(expect(reply)))
+        case .publish(let section): deliver(.publish(section))
+        case .stop:
+            deliver(.leave)
+            isStopping = true
+        }
+    }
+
+    private func expect(_ reply: @escaping @Sendable (NodeAnswer) -> Void) -> RequestID {
+        let request = RequestID(nextRequest)
+        nextRequest += 1
+        waiting[request] = reply
+        return request
+    }
+
+    private func deliver(_ input: NodeInput) {
+        let now = MonotonicClock.now()
+        noticePause(at: now)
+        brain.handle(input, now: now, into: &effects)
+        runEffects()
+    }
+
+    private func noticePause(at now: Instant) {
+        let deadline = brain.nextDeadline
+        guard deadline < now, now - deadline > Self.pauseThreshold else { return }
+        logger.notice("this process did not run for a while", metadata: ["late": "\(now - deadline)"])
+        brain.handle(.paused(now - deadline), now: now, into: &effects)
+    }
+
+    // MARK: Effects
+
+    private func runEffects() {
+        // Running an effect never delivers an input at once, so the list does not grow meanwhile.
+        for effect in effects { run(effect) }
+        effects.removeAll(keepingCapacity: true)
+    }
+
+    private func run(_ effect: NodeEffect) {
+        switch effect {
+        case .sendDatagram(let bytes, let endpoint): _ = socket?.send(bytes, to: endpoint)
+        case .sendStream(let payload, let kind, let node, let endpoint):
+            peers?.send(payload, kind: kind, to: node, at: endpoint)
+        case .disk(let write, let operations):
+            disk?.run(operations) { [unowned self] outcome in
+                switch outcome {
+                case .durable: deliver(.diskDone(write: write))
+                case .failed(let reason): deliver(.diskFailed(reason))
+                }
+            }
+        case .answer(let request, let answer): waiting.removeValue(forKey: request)?(answer)
+        case .event(let event): log(event)
+        }
+    }
+
+    private func log(_ event: NodeEvent) {
+        switch event {
+        case .roleChanged(let role, let term, let leader):
+            let name = leader.flatMap { brain.membership.member($0)?.name } ?? leader?.description ?? "none"
+            logger.notice("role changed", metadata: ["role": "\(role)", "term": "\(term)", "leader": "\(name)"])
+        case .memberChanged(let member):
+            logger.notice(
+                "member changed",
+                metadata: [
+                    "member": "\(member.name)", "state": "\(member.state)", "incarnation": "\(member.incarnation)",
+                ])
+        case .applied(let index, let reply): logger.debug("applied", metadata: ["index": "\(index)", "reply": "\(reply)"])
+        case .halted(let reason): logger.critical("halted: restart after repair", metadata: ["reason": "\(reason)"])
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import NodeCore
+import Primitives
+import SecureChannel
+import UVLoop
+
+/// Sealed TCP streams to other nodes, for what does not fit a datagram. Lives on the loop's thread.
+///
+/// A stream is opened by whoever has something to send, carries messages one way, and is opened again after a loss; what
+/// was under way is lost with it, which consensus expects of any message.
+///
+/// ```
+/// message = kind 1 | payload
+/// ```
+final class PeerConnections {
+    /// Messages that wait for a stream to open; more are dropped, as on a slow network.
+    private static let waitingMax = 64
+    private static let inboundMax = 256
+    private static let handshakeLimit: Duration = .seconds(3)
+
+    private final class Outbound {
+        let connection: TCPConnection
+        var channel: StreamChannel
+        var waiting: [[UInt8]] = []
+        let giveUpAt: Instant
+
+        init(connection: TCPConnection, channel: StreamChannel, giveUpAt: Instant) {
+            self.connection = connection
+            self.channel = channel
+            self.giveUpAt = giveUpAt
+        }
+    }
+
+    private final class Inbound {
+        let connection: TCPConnection
+        var channel: StreamChannel
+        let giveUpAt: Instant
+
+        init(connection: TCPConnection, channel: StreamChannel, giveUpAt: Instant) {
+            self.connection = connection
+            self.channel = channel
+            self.giveUpAt = giveUpAt
+        }
+    }
+
+    private let loop: Loop
+    private let cluster: ClusterKey
+    private let me: NodeID
+    private let onMessage: ([UInt8], FrameKind, AuthenticatedPeer) -> Void
+    private var outbound: [NodeID: Outbound] = [:]
+    private var inbound: [ObjectIdentifier: Inbound] = [:]
+
+    init(
+        loop: Loop, cluster: ClusterKey, me: NodeID,
+        onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void
+    ) {
+        self.loop = loop
+        self.cluster = cluster
+        self.me = me
+        self.onMessage = onMessage
+    }
+
+    // MARK: Sending
+
+    func send(_ payload: [UInt8], kind: FrameKind, to node: NodeID, at endpoint: Endpoint) {
+        let message = [kind.rawValue] + payload
+        let stream = outbound[node] ?? open(to: node, at: endpoint)
+        guard let stream else { return }
+        if stream.channel.isEstablished {
+            write(message, on: stream)
+        } else if stream.waiting.count < Self.waitingMax {
+            stream.waiting.append(message)
+        }
+    }
+
+    /// Ends handshakes that take too long. Call now and then.
+    func expire(at now: Instant) {
+        for (_, stream) in outbound where !stream.channel.isEstablished && now >= stream.giveUpAt {
+            stream.connection.close()
+        }
+        for (_, stream) in inbound where !stream.channel.isEstablished && now >= stream.giveUpAt {
+            stream.connection.close()
+        }
+    }
+
+    private func open(to node: NodeID, at endpoint: Endpoint) -> Outbound? {
+        var entropy = SodiumEntropy()
+        let channel = StreamChannel(initiatorTo: node, cluster: cluster, me: me, entropy: &entropy)
+        guard
+            let connection = try? TCPConnection.connect(
+                to: endpoint, on: loop, onEvent: { [weak self] _, event in self?.handle(event, of: node) })
+        else { return nil }
+        let stream = Outbound(
+            connection: connection, channel: channel, giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
+        outbound[node] = stream
+        return stream
+    }
+
+    private func handle(_ event: TCPConnection.Event, of node: NodeID) {
+        guard let stream = outbound[node] else { return }
+        switch event {
+        case .opened:
+            if !stream.connection.write(stream.channel.start()) { stream.connection.close() }
+        case .received(let bytes):
+            guard let output = try? stream.channel.receive(bytes) else { return stream.connection.close() }
+            if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
+            guard stream.channel.isEstablished else { return }
+            let waiting = stream.waiting
+            stream.waiting = []
+            for message in waiting { write(message, on: stream) }
+        case .drained: break
+        case .closed: outbound[node] = nil
+        }
+    }
+
+    private func write(_ message: [UInt8], on stream: Outbound) {
+        guard let sealed = try? stream.channel.seal(message) else { return stream.connection.close() }
+        // A full backlog drops the message; the connection goes on.
+        _ = stream.connection.write(sealed)
+    }
+
+    // MARK: Receiving
+
+    func accept(_ connection: TCPConnection) {
+        guard inbound.count < Self.inboundMax else { return connection.close() }
+        var entropy = SodiumEntropy()
+        let id = ObjectIdentifier(connection)
+        inbound[id] = Inbound(
+            connection: connection, channel: StreamChannel(responder: cluster, me: me, entropy: &entropy),
+            giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
+        connection.begin { [weak self] _, event in self?.handle(event, from: id) }
+    }
+
+    private func handle(_ event: TCPConnection.Event, from id: ObjectIdentifier) {
+        guard let stream = inbound[id] else { return }
+        switch event {
+        case .received(let bytes):
+            // Silence on failure: the other side learns nothing but that the connection is gone.
+            guard let output = try? stream.channel.receive(bytes) else { return stream.connection.close() }
+            if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
+            guard let peer = stream.channel.peer else { return }
+            for message in output.plaintext {
+                guard let first = message.first, let kind = FrameKind(rawValue: first) else {
+                    return stream.connection.close()
+                }
+                onMessage(Array(message.dropFirst()), kind, peer)
+            }
+        case .opened, .drained: break
+        case .closed: inbound[id] = nil
+        }
+    }
+}
