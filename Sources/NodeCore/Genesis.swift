@@ -68,6 +68,12 @@ package struct Roster: Hashable, Sendable {
     }
 
     package func entry(of node: NodeID) -> Entry? { entries.first { $0.node == node } }
+    /// Where in `entries` a node stands; cheaper than its entry for who asks at every frame.
+    func place(of node: NodeID) -> Int? {
+        for place in entries.indices where entries[place].node == node { return place }
+        return nil
+    }
+
     package func entry(of replica: ReplicaID) -> Entry? { entries.first { $0.replica == replica } }
     package func entry(named name: String) -> Entry? { entries.first { $0.name == name } }
 

@@ -46,11 +46,12 @@ extension NodeBrain {
     mutating func advanceRequests(now: Instant, into effects: inout [NodeEffect]) {
         guard haltReason == nil else { return }
         if consensus.role == .leader { runDuties(now: now, into: &effects) }
-        dispatchProposals(now: now)
+        // First those that waited too long: another attempt now would make an honest "nothing was appended" a guess.
         for expired in proposals.takeExpired(at: now) {
             guard let request = expired.request else { continue }
-            effects.append(.answer(request, .refused(expired.openAttempts.isEmpty ? .noQuorum : .outcomeUnknown)))
+            effects.append(.answer(request, .refused(expired.isResolved ? .noQuorum : .outcomeUnknown)))
         }
+        dispatchProposals(now: now)
         for round in reads.takeOverdue(at: now, askAgainAfter: timing.retryInterval) {
             consensus.requestRead(id: round, now: now, into: &raftEffects)
         }
@@ -63,20 +64,30 @@ extension NodeBrain {
     }
 
     private mutating func dispatchProposals(now: Instant) {
-        guard !proposals.isEmpty, let leader = consensus.leader else { return }
+        proposals.noteUnanswered(at: now)
+        guard !proposals.isEmpty, let leader = reachableLeader(at: now) else { return }
         let term = consensus.term
         for position in proposals.proposals.indices {
             let proposal = proposals.proposals[position]
-            if let sent = proposal.sentTo, sent == (leader, term), now < proposal.resendAt { continue }
+            if let sent = proposal.sentTo, sent == (leader, term) { continue }
             if consensus.role == .leader {
                 guard case .success = consensus.propose(proposal.envelope, now: now, into: &raftEffects) else { return }
                 proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
             } else if let node = roster.entry(of: leader)?.node {
+                guard now >= proposal.resendNotBefore else { continue }
                 let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
                 outbox.append(
                     (.node, PeerMessage.forward(attempt: attempt, envelope: proposal.envelope).encode(), node))
             }
         }
+    }
+
+    /// The leader, as long as it was heard within E. A replica without a vote remembers its leader for ever: what it sent
+    /// there meanwhile would have to be answered with "outcome unknown".
+    private func reachableLeader(at now: Instant) -> ReplicaID? {
+        if consensus.role == .leader { return consensus.leader }
+        guard let heardAt = consensus.leaderContact, now < heardAt + timing.electionTimeout else { return nil }
+        return consensus.leader
     }
 
     mutating func apply(_ entries: [Entry], now: Instant, into effects: inout [NodeEffect]) {
@@ -110,6 +121,9 @@ struct CommandOrigin: Hashable, Sendable {
 }
 
 extension ProposalTable {
+    /// More open attempts than this are forgotten, oldest first; the outcome then stays unknown.
+    private static let openAttemptsMax = 16
+
     /// Records that the proposal was handed to a leader, and returns the attempt's number.
     @discardableResult
     mutating func markSent(
@@ -117,9 +131,11 @@ extension ProposalTable {
     ) -> UInt64 {
         let attempt = takeAttempt()
         update(at: position) {
-            // The oldest is dropped only when many are open: then the outcome stays unknown anyway.
-            if $0.openAttempts.count == 16 { $0.openAttempts.removeFirst() }
-            $0.openAttempts.append(attempt)
+            if $0.openAttempts.count == ProposalTable.openAttemptsMax {
+                $0.openAttempts.removeFirst()
+                $0.hasForgottenAttempt = true
+            }
+            $0.openAttempts.append(Attempt(number: attempt, leader: leader))
             $0.sentTo = (leader, term)
             $0.resendAt = resendAt
         }

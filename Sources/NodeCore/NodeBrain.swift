@@ -41,6 +41,8 @@ package struct NodeBrain: Sendable {
     private var gossipEffects: [GossipEffect] = []
     var raftEffects: [RaftEffect] = []
     private var spareRaftEffects: [RaftEffect] = []
+    /// By place in the roster: when a frame of that peer is worth telling gossip again.
+    private var hearNextAt: [Instant]
 
     /// A recovered node. Run `effects` first: they hold what recovery repairs on disk.
     package init(
@@ -51,6 +53,7 @@ package struct NodeBrain: Sendable {
         me = setup.me
         name = setup.name
         roster = setup.roster
+        hearNextAt = Array(repeating: .zero, count: setup.roster.entries.count)
         timing = setup.timing
         self.sealer = sealer
         membership = Membership(
@@ -134,11 +137,11 @@ package struct NodeBrain: Sendable {
             guard let source else { return }
             membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
         case .raft:
-            guard haltReason == nil, let replica = roster.entry(of: peer)?.replica else { return }
+            guard haltReason == nil, let place = roster.place(of: peer) else { return }
             do throws(DecodeError) {
                 let message = try RaftMessage.decode(frame.payload)
-                membership.noteHeard(peer, now: now)
-                consensus.handle(message, from: replica, now: now, into: &raftEffects)
+                noteHeard(peer, now: now)
+                consensus.handle(message, from: roster.entries[place].replica, now: now, into: &raftEffects)
                 viewVersion += 1
             } catch {
                 counters.malformedPayloads += 1
@@ -146,12 +149,20 @@ package struct NodeBrain: Sendable {
         case .node:
             do throws(DecodeError) {
                 let message = try PeerMessage(decoding: frame.payload)
-                membership.noteHeard(peer, now: now)
+                noteHeard(peer, now: now)
                 handle(message, from: peer, now: now)
             } catch {
                 counters.malformedPayloads += 1
             }
         }
+    }
+
+    /// Any authentic frame is a sign of life, and saves gossip a probe. Told at most every tenth of a second for each
+    /// peer: gossip counts in larger steps, and a busy leader hears thousands of frames a second.
+    private mutating func noteHeard(_ peer: NodeID, now: Instant) {
+        guard let place = roster.place(of: peer), now >= hearNextAt[place] else { return }
+        hearNextAt[place] = now + .milliseconds(100)
+        membership.noteHeard(peer, now: now)
     }
 
     private mutating func handle(_ message: PeerMessage, from peer: NodeID, now: Instant) {
@@ -162,7 +173,9 @@ package struct NodeBrain: Sendable {
             case .success: break
             case .failure: outbox.append((.node, PeerMessage.refusal(attempt: attempt).encode(), peer))
             }
-        case .refusal(let attempt): proposals.refuse(attempt: attempt)
+        case .refusal(let attempt):
+            guard let replica = roster.entry(of: peer)?.replica else { return }
+            proposals.refuse(attempt: attempt, by: replica, retryAt: now + timing.refusalPause)
         }
     }
 
@@ -246,7 +259,7 @@ package struct NodeBrain: Sendable {
         effects.append(.event(.halted(reason)))
         for proposal in proposals.takeAll() {
             guard let request = proposal.request else { continue }
-            effects.append(.answer(request, .refused(proposal.openAttempts.isEmpty ? .stopping : .outcomeUnknown)))
+            effects.append(.answer(request, .refused(proposal.isResolved ? .stopping : .outcomeUnknown)))
         }
         for read in reads.takeAll() { effects.append(.answer(read.request, .refused(.stopping))) }
     }

@@ -46,6 +46,8 @@ package struct NodeTiming: Sendable {
     let outcomeLimit: Duration
     /// A forwarded or read request without an answer is repeated after this long.
     let retryInterval: Duration
+    /// The least time between a refused attempt and the next.
+    let refusalPause: Duration
     private let contacts: [Contact]
 
     init(electionTimeout: Duration, contacts: [Contact]) {
@@ -53,6 +55,7 @@ package struct NodeTiming: Sendable {
         holdLimit = min(.seconds(1), electionTimeout * 3)
         outcomeLimit = max(.seconds(3), electionTimeout * 10)
         retryInterval = electionTimeout
+        refusalPause = electionTimeout / 20
         self.contacts = contacts
     }
 

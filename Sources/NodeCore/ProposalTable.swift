@@ -19,10 +19,22 @@ struct ProposalTable: Sendable {
         /// Give up then in any case.
         let abandonAt: Instant
         /// Attempts that were sent and not refused.
-        var openAttempts: [UInt64] = []
+        var openAttempts: [Attempt] = []
+        var hasForgottenAttempt = false
         /// Where the newest attempt went, so that it is not repeated needlessly.
         var sentTo: (leader: ReplicaID, term: Term)?
         var resendAt: Instant = .distantFuture
+        /// After a refusal: not before this, so that two nodes that disagree on who leads do not ask each other in a circle.
+        var resendNotBefore: Instant = .zero
+
+        /// Every attempt was refused, or none was made: nothing was appended.
+        var isResolved: Bool { openAttempts.isEmpty && !hasForgottenAttempt }
+    }
+
+    struct Attempt: Hashable, Sendable {
+        let number: UInt64
+        /// Only its refusal counts.
+        let leader: ReplicaID
     }
 
     /// More than this many waiting commands are refused as overload.
@@ -66,14 +78,27 @@ struct ProposalTable: Sendable {
     }
 
     mutating func remove(request: RequestID) {
-        proposals.removeAll { $0.request == request && $0.openAttempts.isEmpty }
+        proposals.removeAll { $0.request == request && $0.isResolved }
     }
 
-    mutating func refuse(attempt: UInt64) {
+    /// Attempts whose answer is overdue are to be repeated, as soon as there is a leader to repeat them to. Without one
+    /// there is nothing to wake up for.
+    mutating func noteUnanswered(at now: Instant) {
+        for position in proposals.indices where proposals[position].resendAt <= now {
+            proposals[position].sentTo = nil
+            proposals[position].resendAt = .distantFuture
+        }
+    }
+
+    /// `replica` did not append the attempt, and will not; it may be asked again after `retryAt`.
+    mutating func refuse(attempt number: UInt64, by replica: ReplicaID, retryAt: Instant) {
+        let attempt = Attempt(number: number, leader: replica)
         for position in proposals.indices {
             guard let found = proposals[position].openAttempts.firstIndex(of: attempt) else { continue }
             proposals[position].openAttempts.remove(at: found)
             proposals[position].sentTo = nil
+            proposals[position].resendAt = retryAt
+            proposals[position].resendNotBefore = retryAt
             return
         }
     }
@@ -94,13 +119,13 @@ struct ProposalTable: Sendable {
     var nextDeadline: Instant {
         var next = Instant.distantFuture
         for proposal in proposals {
-            next = min(next, proposal.openAttempts.isEmpty ? proposal.refuseAt : proposal.abandonAt, proposal.resendAt)
+            next = min(next, proposal.isResolved ? proposal.refuseAt : proposal.abandonAt, proposal.resendAt)
         }
         return next
     }
 
     private static func isExpired(_ proposal: Proposal, at now: Instant) -> Bool {
-        now >= proposal.abandonAt || (proposal.openAttempts.isEmpty && now >= proposal.refuseAt)
+        now >= proposal.abandonAt || (proposal.isResolved && now >= proposal.refuseAt)
     }
 
     private func position(of sequence: UInt64) -> Int? {

@@ -34,6 +34,14 @@ package struct ByteWriter: Sendable {
     /// Bytes without a length; the reader must know it.
     package mutating func writeRaw(_ raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
 
+    /// The same for arrays: other modules call this one without generic code, which costs ten times as much.
+    package mutating func writeRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
+
+    /// The same for a byte repeated.
+    package mutating func writeRaw(_ raw: Repeated<UInt8>) {
+        for _ in 0..<raw.count { bytes.append(raw.repeatedValue) }
+    }
+
     /// A varint length, then the bytes.
     package mutating func write(_ blob: [UInt8]) {
         writeVarint(UInt64(blob.count))

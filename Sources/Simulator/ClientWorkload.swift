@@ -56,7 +56,7 @@ package struct ClientWorkload: Sendable {
     /// Collects answers, then starts one operation on a random node that runs.
     package mutating func step(_ world: inout World) {
         collect(&world)
-        let running = (0..<world.nodeCount).filter { world.nodes[$0].isRunning && world.nodes[$0].pausedSince == nil }
+        let running = (0..<world.nodeCount).filter { world.nodes[$0].isAwake }
         guard let node = random.element(of: running) else { return }
         if !hasUser {
             hasUser = world.hasUsers(node)

@@ -62,3 +62,7 @@ package struct ScenarioError: Error, Hashable, Sendable, CustomStringConvertible
     package let reason: String
     package var description: String { "line \(line): \(reason)" }
 }
+
+extension Substring {
+    func trimmingSpaces() -> String { String(drop { $0 == " " }) }
+}

@@ -23,24 +23,20 @@ extension ScenarioRunner {
             let answer = world.wait(for: world.readBarrier(at: node))
             guard case .readable = answer else { return [describe(answer, on: node)] }
         }
-        guard let user = world.user(name, on: node) else {
+        guard let grant = world.makeGrant(for: name, on: node) else {
             return ["refused on \(world.name(of: node)): 401 no such user"]
         }
-        let id = SessionID.drawn(from: &world.random)
-        let grant = SessionGrant(
-            id: id, user: name, passwordRevision: user.passwordRevision, node: world.nodes[node].id,
-            refreshHash: Bytes32.drawn(from: &world.random), label: .simulated)
         let answer = commit(.grantSession(grant), on: node)
         guard case .committed(.granted, let index) = answer else { return [describe(answer, on: node)] }
-        world.checkers.noteGranted(id, at: index)
-        sessions[label] = id
+        world.checkers.noteGranted(grant.id, at: index)
+        sessions[label] = NamedSession(id: grant.id, grantedAt: index)
         return ["\(name) signed in on \(world.name(of: node)) as \(label)"]
     }
 
     mutating func logout(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
         let (label, granted) = try session(command)
-        guard let id = granted else { return ["\(label) was never granted"] }
+        guard let id = granted?.id else { return ["\(label) was never granted"] }
         world.checkers.noteDoubtful(id)
         let answer = commit(.revokeSession(id), on: node)
         guard case .committed(let reply, let index) = answer, case .sessionsEnded = reply else {
@@ -53,21 +49,32 @@ extension ScenarioRunner {
     /// `check n3 session=S1`: does a request with this session count there? `check session=S1` asks every node.
     mutating func check(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let (label, granted) = try session(command)
-        guard let id = granted else { return ["\(label) was never granted"] }
+        guard let granted else { return ["\(label) was never granted"] }
         let named = try nodes(command)
         var verdicts: [(verdict: String, nodes: [String])] = []
         for node in named.isEmpty ? Array(0..<world.nodeCount) : named {
-            guard let view = world.view(of: node) else { continue }
-            let known = view.authority.sessions[id] != nil
-            let freshness = view.isFresh(at: world.localTime(of: node)) ? "" : ", cut off from the mesh"
-            let verdict = (known ? "valid" : "refused") + freshness
+            guard let verdict = judge(granted, on: node) else { continue }
             if let same = verdicts.firstIndex(where: { $0.verdict == verdict }) {
-                verdicts[same].nodes.append(view.name)
+                verdicts[same].nodes.append(world.name(of: node))
             } else {
-                verdicts.append((verdict, [view.name]))
+                verdicts.append((verdict, [world.name(of: node)]))
             }
         }
         return verdicts.map { "\(label) on \($0.nodes.joined(separator: " ")): \($0.verdict)" }
+    }
+
+    /// As an agent does: a session that is absent has ended, unless its grant is an entry that this node has yet to apply.
+    /// A fresh node waits for it; one that is cut off says so. Nil for a node that does not run.
+    private mutating func judge(_ session: NamedSession, on node: Int) -> String? {
+        _ = world.run(atMost: .seconds(1)) { world in
+            guard let view = world.view(of: node) else { return true }
+            return view.consensus.appliedIndex >= session.grantedAt || !view.isFresh(at: world.localTime(of: node))
+        }
+        guard let view = world.view(of: node) else { return nil }
+        let isCutOff = !view.isFresh(at: world.localTime(of: node))
+        if view.authority.sessions[session.id] != nil { return isCutOff ? "valid, cut off from the mesh" : "valid" }
+        if view.consensus.appliedIndex < session.grantedAt { return "503 unknown here, cut off from the mesh" }
+        return isCutOff ? "401 ended, cut off from the mesh" : "401 ended"
     }
 
     /// How many sessions each node holds.
@@ -79,10 +86,7 @@ extension ScenarioRunner {
 
     mutating func put(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
-        let key = try valueKey(command)
-        let value = try require("value", command)
-        let answer = commit(
-            .putValue(key: key, value: Array(value.utf8), condition: .none, author: .simulated), on: node)
+        let answer = commit(try putCommand(command), on: node)
         guard case .committed(.stored, _) = answer else { return [describe(answer, on: node)] }
         return ["stored on \(world.name(of: node))"]
     }
@@ -113,7 +117,26 @@ extension ScenarioRunner {
         ]
     }
 
+    /// `begin put n2 key=a value=b`: asks, and does not wait for the answer. Nothing is promised to such a client.
+    mutating func begin(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        let inner = Scenario.Command(text: command.text.dropFirst("begin".count).trimmingSpaces(), line: command.line)
+        let node = try node(inner)
+        switch inner.verb {
+        case "put": _ = world.submit(try putCommand(inner), to: node)
+        case "login":
+            guard let grant = world.makeGrant(for: try userName(inner), on: node) else { return ["401 no such user"] }
+            _ = world.submit(.grantSession(grant), to: node)
+        default: throw ScenarioError(line: command.line, reason: "only 'put' and 'login' can be begun")
+        }
+        return []
+    }
+
     // MARK: Steps
+
+    private func putCommand(_ command: Scenario.Command) throws(ScenarioError) -> AuthorityCommand {
+        let value = try require("value", command)
+        return .putValue(key: try valueKey(command), value: Array(value.utf8), condition: .none, author: .simulated)
+    }
 
     private mutating func commit(_ command: AuthorityCommand, on node: Int) -> NodeAnswer? {
         world.wait(for: world.submit(command, to: node))
@@ -130,7 +153,7 @@ extension ScenarioRunner {
         }
     }
 
-    private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, SessionID?) {
+    private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, NamedSession?) {
         let label = try require("session", command)
         guard let id = sessions[label] else {
             throw ScenarioError(line: command.line, reason: "no session was named '\(label)'; write 'login n1 user=ada as=\(label)' before")
@@ -158,6 +181,14 @@ extension World {
     mutating func wait(for request: RequestID) -> NodeAnswer? {
         _ = run(atMost: .seconds(10)) { $0.answers[request] != nil }
         return takeAnswer(to: request)
+    }
+
+    /// What a node proposes after it has checked a password; nil if it knows no such user.
+    mutating func makeGrant(for name: UserName, on node: Int) -> SessionGrant? {
+        guard let revision = user(name, on: node)?.passwordRevision else { return nil }
+        return SessionGrant(
+            id: SessionID.drawn(from: &random), user: name, passwordRevision: revision, node: nodes[node].id,
+            refreshHash: Bytes32.drawn(from: &random), label: .simulated)
     }
 
     func user(_ name: UserName, on node: Int) -> User? { nodes[node].brain?.authority.users[name] }

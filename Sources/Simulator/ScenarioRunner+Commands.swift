@@ -1,6 +1,7 @@
 import Authority
 import NodeCore
 import Primitives
+import Raft
 
 // What each scenario command does and prints. simulations/README.md lists them for people.
 extension ScenarioRunner {
@@ -10,6 +11,8 @@ extension ScenarioRunner {
         case "run": return try pass(command)
         case "await": return try awaitPrimary(command)
         case "primary": return primaries()
+        case "term": return terms()
+        case "begin": return try begin(command)
         case "members": return try members(command)
         case "partition": return try partition(command)
         case "heal": world.network.heal(); return []
@@ -170,7 +173,8 @@ extension ScenarioRunner {
         let among = try command.option("among").map { text throws(ScenarioError) in
             try nodes(text.split(separator: ",").map(String.init), command)
         }
-        let watched = among ?? (0..<world.nodeCount).filter { world.nodes[$0].isRunning }
+        let watched = among ?? (0..<world.nodeCount).filter { world.nodes[$0].isAwake }
+        guard !watched.isEmpty else { return ["nobody is up"] }
         let reached = world.run(atMost: limit) { world in
             guard let primary = world.primary(seenBy: watched[0]), wanted ?? primary == primary else { return false }
             return watched.allSatisfy { world.primary(seenBy: $0) == primary }
@@ -181,7 +185,7 @@ extension ScenarioRunner {
     /// One line for each opinion, in the order of the first node that holds it.
     private func primaries() -> [String] {
         var opinions: [(primary: Int?, holders: [Int])] = []
-        for node in 0..<world.nodeCount where world.nodes[node].isRunning {
+        for node in 0..<world.nodeCount where world.nodes[node].isAwake {
             let primary = world.primary(seenBy: node)
             if let known = opinions.firstIndex(where: { $0.primary == primary }) {
                 opinions[known].holders.append(node)
@@ -193,6 +197,16 @@ extension ScenarioRunner {
             let holders = opinion.holders.map(world.name(of:)).joined(separator: " ")
             return opinion.primary.map { "\(world.name(of: $0)) is primary, seen by \(holders)" }
                 ?? "no primary, as \(holders) \(opinion.holders.count == 1 ? "sees" : "see") it"
+        }
+    }
+
+    /// One line for each term that a running node is in, lowest first.
+    private func terms() -> [String] {
+        let running = (0..<world.nodeCount).filter { world.nodes[$0].isRunning }
+        let terms = Set(running.compactMap { world.brain(of: $0)?.consensus.term })
+        return terms.sorted().map { term in
+            let holders = running.filter { world.brain(of: $0)?.consensus.term == term }
+            return "term \(term) on \(holders.map(world.name(of:)).joined(separator: " "))"
         }
     }
 

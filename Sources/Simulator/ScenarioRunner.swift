@@ -15,9 +15,14 @@ package struct ScenarioRunner: Sendable {
         package var passed: Bool { failures.isEmpty }
     }
 
+    struct NamedSession: Sendable {
+        let id: SessionID
+        let grantedAt: LogIndex
+    }
+
     var world: World
     /// Sessions that the transcript named, e.g. `as=S1`; nil for a sign-in that was refused.
-    var sessions: [String: SessionID?] = [:]
+    var sessions: [String: NamedSession?] = [:]
     private let scenario: Scenario
 
     /// `seed` overrides the scenario's own.

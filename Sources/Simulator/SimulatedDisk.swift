@@ -122,9 +122,9 @@ struct SimulatedDisk: Sendable {
         case .write(let offset, let bytes):
             let replaced = Array(content[min(offset, length)..<min(offset + bytes.count, length)])
             if length < offset + bytes.count {
-                content.append(contentsOf: repeatElement(0, count: offset + bytes.count - length))
+                content.append(contentsOf: [UInt8](repeating: 0, count: offset + bytes.count - length))
             }
-            content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            content.withUnsafeMutableBytes { $0[offset..<offset + bytes.count].copyBytes(from: bytes) }
             return Pending(change: change, lengthBefore: length, replaced: replaced)
         case .truncate(let newLength):
             let replaced = Array(content[min(newLength, length)...])

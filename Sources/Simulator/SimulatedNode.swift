@@ -32,6 +32,9 @@ struct SimulatedNode: Sendable {
     /// The disk batch that is being written, and how far it got.
     var batch: (number: UInt64, operations: [DiskOperation], next: Int)?
 
+    /// Running and not paused.
+    var isAwake: Bool { isRunning && pausedSince == nil }
+
     init(name: String, id: NodeID, replica: ReplicaID, endpoint: Endpoint, rank: Int, clock: SimulatedClock) {
         self.name = name
         self.id = id

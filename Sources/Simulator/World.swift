@@ -41,7 +41,7 @@ package struct World: Sendable {
     var checkers: Checkers
     var answers: [RequestID: NodeAnswer] = [:]
     private let provision: Provision
-    private var queue = DeadlineQueue<WorldEvent>()
+    private var queue = EventQueue()
     private var inFlight = InFlight()
     private var effects: [NodeEffect] = []
     /// An empty buffer that was one of effects before: reused, so that steps do not allocate.
@@ -337,7 +337,9 @@ package struct World: Sendable {
 
     private func makeSealer(for node: Int) -> any FrameSealer {
         let isSealed = settings.isSealed ?? settings.seed.isMultiple(of: 16)
-        guard isSealed else { return ClearFrameSealer(me: nodes[node].id) }
+        guard isSealed else { 
+            return ClearFrameSealer(me: nodes[node].id, bootEpoch: UInt64(nodes[node].life))
+        }
         return SharedKeyFrameSealer(
             cluster: ClusterKey.simulated(id: Provision.cluster), me: nodes[node].id,
             bootEpoch: UInt64(nodes[node].life), entropy: SeededEntropy(seed: settings.seed &+ UInt64(node)))
