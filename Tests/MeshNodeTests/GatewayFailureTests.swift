@@ -143,14 +143,14 @@ struct GatewayFailureTests {
     @Test("a stopping server lets a stream end before it closes the connection")
     func quiescing() async throws {
         let backend = try await FakeBackend.start(
-            .openai, .answer(Array(repeating: "x", count: 20), pause: .milliseconds(10)))
+            .openai, .answer(Array(repeating: "x", count: 100), pause: .milliseconds(10)))
         let mesh = GatewayTestMesh()
         let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(backend)])
         try await node.settle()
         let request = GatewayTestClient.request(
             "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
         async let answers = GatewayTestClient.raw(request, port: node.port, count: 2)
-        try await eventually { backend.answering == 1 }
+        try await eventually { backend.prompts.count == 1 }
         node.quiesce()
         // One answer, complete; then the connection is closed, or the second would be waited for.
         #expect(try await answers.count == 1)
@@ -174,7 +174,10 @@ struct GatewayFailureTests {
             "POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream)
         try await channel.writeAndFlush(ByteBuffer(string: request))
         try await eventually { backend.answering == 1 }
-        try await Task.sleep(for: .seconds(1))
+        for _ in 0..<30 {
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(try await node.bufferedBytesMax() < 2 << 20)
+        }
         #expect(backend.answering == 1)
         try await channel.setOption(.autoRead, value: true).get()
         try await eventually { backend.answering == 0 }
@@ -258,9 +261,7 @@ struct GatewayFailureTests {
             }
             try await eventually { desk.counts.queued == 0 }
         }
-        let left = ContinuousClock.now
         try await eventually { desk.counts.running == 0 && backend.answering == 0 && backend.cutOff == 1 }
-        #expect(ContinuousClock.now - left < .seconds(1))
         #expect(backend.prompts.count == 1)
         desk.checkInvariants()
         try await node.stop()

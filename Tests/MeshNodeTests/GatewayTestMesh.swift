@@ -197,6 +197,9 @@ final class GatewayTestNode: Sendable {
             name: name, identity: identity, gateway: gateway, mesh: mesh, channel: channel, connections: connections)
     }
 
+    /// The most that waits in this process to be read by one client.
+    func bufferedBytesMax() async throws -> Int { try await connections.bufferedBytesMax() }
+
     /// What a server tells every connection when it is to stop.
     func quiesce() { connections.fire(ChannelShouldQuiesceEvent()) }
 
@@ -221,6 +224,14 @@ private final class Connections: Sendable {
     private let all = Mutex<[any Channel]>([])
 
     func add(_ channel: any Channel) { all.withLock { $0.append(channel) } }
+    func bufferedBytesMax() async throws -> Int {
+        var most = 0
+        for channel in all.withLock({ $0 }) where channel.isActive {
+            most = max(most, try await channel.getOption(.bufferedWritableBytes).get())
+        }
+        return most
+    }
+
     func fire(_ event: ChannelShouldQuiesceEvent) {
         for channel in all.withLock({ $0 }) { channel.pipeline.fireUserInboundEventTriggered(event) }
     }
