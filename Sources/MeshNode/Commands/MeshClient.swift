@@ -76,8 +76,12 @@ struct MeshClient {
         return session.accessToken
     }
 
+    /// A key with the rights of a user: prompts, status and events.
     func createAPIKey(label: String) async throws -> String {
-        struct Wish: Encodable { let label: String }
+        struct Wish: Encodable {
+            let label: String
+            let role = "user"
+        }
         struct Made: Decodable { let key: String }
         let made: Made = try await decode(
             request(.POST, "/mesh/v1/keys", body: try JSONEncoder().encode(Wish(label: label))))

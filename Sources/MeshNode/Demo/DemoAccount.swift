@@ -39,7 +39,15 @@ final class DemoAccount {
 
     /// The kept API key if it still works there, else a new one.
     func apiKey(at http: String) async throws -> String {
-        if let key = kept.apiKey, (try? await MeshClient(base: http, token: key).status()) != nil { return key }
+        if let key = kept.apiKey {
+            do {
+                _ = try await MeshClient(base: http, token: key).status()
+                return key
+            } catch let refused as MeshClient.Refused where refused.status == 401 {
+                // Revoked meanwhile: make another.
+                kept.apiKey = nil
+            }
+        }
         let token = try await MeshClient(base: http).login(user: kept.user, password: kept.password)
         let key = try await MeshClient(base: http, token: token).createAPIKey(label: "demo")
         kept.apiKey = key
