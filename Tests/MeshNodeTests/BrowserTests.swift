@@ -13,8 +13,8 @@ struct BrowserTests {
         "a person signs in, sees five nodes, chats, ends a session and signs out",
         .timeLimit(.minutes(10)))
     func tour() async throws {
-        try await require("a browser", "install the packages chromium and chromium-driver") { try Self.browserIsInstalled() }
-        let python = try await require("the Python package selenium", "let pip reach a package index") {
+        try await require("no browser", "install the packages chromium and chromium-driver") { try Self.browserIsInstalled() }
+        let python = try await require("no Python package selenium", "let pip reach a package index") {
             try await Self.pythonWithSelenium()
         }
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("meshnode-browser-\(UUID().uuidString)")
@@ -38,7 +38,7 @@ struct BrowserTests {
         _ what: String, _ remedy: String, _ body: () async throws -> Value
     ) async throws -> Value {
         do { return try await body() } catch {
-            let message = "SKIPPED, the interface was not tried in a browser: there is no \(what) (\(error)). To try it, \(remedy)."
+            let message = "SKIPPED, the interface was not tried in a browser: there is \(what) (\(error)). To try it, \(remedy)."
             FileHandle.standardError.write(Data("\n*** \(message)\n\n".utf8))
             try Test.cancel("\(message)")
         }
@@ -107,7 +107,7 @@ private enum Command {
                 piece.yield(data)
             }
         }
-        try process.run()
+        try process.runUnmasked()
         let pid = process.processIdentifier
         return await withTaskCancellationHandler {
             var output = Data()

@@ -128,6 +128,8 @@ async function resume() {
 // MARK: What happens
 
 events.addEventListener("status", ({ detail: status }) => {
+  // Nobody moves on the page because the nodes happen to be listed in another order.
+  status.members.sort((a, b) => (a.name < b.name ? -1 : 1));
   banners.status = status;
   mesh.update(status);
   chat.update(status);

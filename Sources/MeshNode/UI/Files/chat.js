@@ -231,7 +231,9 @@ class Answer {
     this.element.classList.remove("waiting");
     const now = performance.now();
     const figures = [note];
-    if (this.#firstAt !== null) figures.push(`first word after ${milliseconds(this.#firstAt - this.#sentAt)}`);
+    if (this.#firstAt !== null) {
+      figures.push(`first word after ${milliseconds(this.#firstAt - this.#sentAt)}`, `${milliseconds(now - this.#sentAt)} in all`);
+    }
     if (this.usage?.completion_tokens > 0) {
       figures.push(plural(this.usage.completion_tokens, "token"));
       const seconds = (now - this.#firstAt) / 1000;
