@@ -77,7 +77,7 @@ export class Banners {
     }
     return {
       key: "cut-off", kind: "bad", title: `${status.node} is cut off from the majority.`,
-      detail: `${count}. Whoever is signed in stays signed in, and prompts go to the nodes still in reach. Signing in, signing out and changes must wait, or be done on a node of the other side.`,
+      detail: `${count}. Whoever is signed in stays signed in, and prompts go to the nodes still in reach. Signing in, signing out and changes must wait until more are back, or be done on a node that sees a majority.`,
     };
   }
 

@@ -9,6 +9,8 @@ const FORECAST_INTERVAL_MS = 5000;
 const TYPING_PAUSE_MS = 400;
 /** Good enough to forecast with: English has about four letters a token. */
 const LETTERS_PER_TOKEN = 4;
+/** A rate over fewer tokens says nothing. */
+const RATED_TOKENS_MIN = 8;
 const MODEL_KEY = "meshnode.model";
 
 export class ChatView {
@@ -237,7 +239,7 @@ class Answer {
     if (this.usage?.completion_tokens > 0) {
       figures.push(plural(this.usage.completion_tokens, "token"));
       const seconds = (now - this.#firstAt) / 1000;
-      if (this.usage.completion_tokens > 1 && seconds > 0) figures.push(`${((this.usage.completion_tokens - 1) / seconds).toFixed(0)} tok/s`);
+      if (this.usage.completion_tokens >= RATED_TOKENS_MIN && seconds > 0) figures.push(`${((this.usage.completion_tokens - 1) / seconds).toFixed(0)} tok/s`);
     }
     const line = figures.filter((figure) => figure !== "").join(" · ");
     const by = this.node ? [el("b", { class: "by" }, this.node), ` ${line ? `· ${line}` : ""}`] : [line];

@@ -13,6 +13,7 @@ export class SessionsView {
   #isShown = false;
   #loadedAt = 0;
   #appliedIndex = -1;
+  #isListTrouble = false;
 
   /** `onSignOut` ends this browser's own session. */
   constructor(client, onSignOut) {
@@ -33,7 +34,9 @@ export class SessionsView {
 
   set isShown(value) {
     this.#isShown = value;
-    if (value) this.load();
+    if (!value) return;
+    this.#tell(null);
+    this.load();
   }
 
   /** Sessions change with the log, and only with it. */
@@ -50,10 +53,11 @@ export class SessionsView {
     try {
       const query = $("all-sessions").checked ? "?all=true" : "";
       this.#sessions = (await this.#client.json(`/mesh/v1/auth/sessions${query}`)).sessions;
-      this.#tell(null);
+      // Why a session could not be ended stays readable while the list goes on.
+      if (this.#isListTrouble) this.#tell(null);
       this.#draw();
     } catch (failure) {
-      this.#tell(failure);
+      this.#tell(failure, true);
     }
   }
 
@@ -94,6 +98,7 @@ export class SessionsView {
 
   async #revoke(sessions, button) {
     button.disabled = true;
+    this.#tell(null);
     try {
       for (const session of sessions) {
         await this.#client.request(`/mesh/v1/auth/sessions/${session.id}`, { method: "DELETE" }).catch((failure) => {
@@ -110,7 +115,8 @@ export class SessionsView {
     }
   }
 
-  #tell(failure) {
+  #tell(failure, isListTrouble = false) {
+    this.#isListTrouble = isListTrouble;
     $("sessions-error").hidden = failure === null;
     setText($("sessions-error"), failure === null ? "" : failure.message);
   }
