@@ -4,18 +4,20 @@ import Primitives
 import Raft
 
 /// Looks at every node of the world at once, and says what no node may ever see broken.
-struct Checkers: Sendable {
+package struct Checkers: Sendable {
     /// Election safety (Raft §5.2): who led each term.
     private var leaders: [Term: Int] = [:]
     /// State machine safety (Raft §5.4.3): what was applied at each index, by its first applier.
     private var applied: [LogIndex: AuthorityReply] = [:]
     /// Sessions whose grant was answered: they must stay until someone ends them.
-    private(set) var granted: [SessionID: LogIndex] = [:]
+    package private(set) var granted: [SessionID: LogIndex] = [:]
     /// Sessions whose end was answered: they must never come back.
-    private(set) var ended: [SessionID: LogIndex] = [:]
+    package private(set) var ended: [SessionID: LogIndex] = [:]
+
+    package init() {}
 
     /// Returns what is wrong, or nil.
-    mutating func observe(_ event: NodeEvent, of node: Int) -> String? {
+    package mutating func observe(_ event: NodeEvent, of node: Int) -> String? {
         switch event {
         case .roleChanged(.leader, let term, _):
             guard let other = leaders.updateValue(node, forKey: term), other != node else { return nil }
@@ -28,15 +30,15 @@ struct Checkers: Sendable {
     }
 
     /// Someone is about to end this session, and may never learn whether that worked: from now on nothing is promised.
-    mutating func noteDoubtful(_ id: SessionID) { granted[id] = nil }
-    mutating func noteGranted(_ id: SessionID, at index: LogIndex) { granted[id] = index }
-    mutating func noteEnded(_ id: SessionID, at index: LogIndex) {
+    package mutating func noteDoubtful(_ id: SessionID) { granted[id] = nil }
+    package mutating func noteGranted(_ id: SessionID, at index: LogIndex) { granted[id] = index }
+    package mutating func noteEnded(_ id: SessionID, at index: LogIndex) {
         granted[id] = nil
         ended[id] = index
     }
 
     /// Every session that was answered for is where it should be, on every node that has applied that far.
-    func sessionViolations(in world: World) -> [String] {
+    package func sessionViolations(in world: World) -> [String] {
         var found: [String] = []
         for node in 0..<world.nodeCount {
             guard let authority = world.brain(of: node)?.authority else { continue }
@@ -50,16 +52,15 @@ struct Checkers: Sendable {
         return found.sorted()
     }
 
-    /// Nodes that have applied equally far hold equal state.
-    func divergence(in world: World) -> String? {
-        var digests: [LogIndex: (node: Int, digest: UInt64)] = [:]
-        for node in 0..<world.nodeCount {
-            guard let authority = world.brain(of: node)?.authority else { continue }
-            let digest = authority.digest()
-            if let other = digests[authority.appliedIndex], other.digest != digest {
-                return "\(world.name(of: node)) and \(world.name(of: other.node)) differ at \(authority.appliedIndex)"
+    /// Nodes that have applied equally far hold equal state. Returns what is wrong, or nil.
+    package static func divergence(among states: [(name: String, state: AuthorityState)]) -> String? {
+        var digests: [LogIndex: (name: String, digest: UInt64)] = [:]
+        for (name, state) in states {
+            let digest = state.digest()
+            if let other = digests[state.appliedIndex], other.digest != digest {
+                return "\(name) and \(other.name) differ at \(state.appliedIndex)"
             }
-            digests[authority.appliedIndex] = (node, digest)
+            digests[state.appliedIndex] = (name, digest)
         }
         return nil
     }

@@ -6,18 +6,20 @@
 /// was appended" is a promise.
 ///
 /// Sound, not complete: an unknown write that took effect unseen and was overwritten is still accepted later.
-struct RegisterChecker: Sendable {
+package struct RegisterChecker: Sendable {
     private var current: UInt64 = 0
     /// Writes that may take effect at any time from now on.
     private var unknown: Set<UInt64> = []
     private var refused: Set<UInt64> = []
 
-    mutating func noteWritten(_ value: UInt64) { current = value }
-    mutating func noteUnknown(_ value: UInt64) { unknown.insert(value) }
-    mutating func noteRefused(_ value: UInt64) { refused.insert(value) }
+    package init() {}
+
+    package mutating func noteWritten(_ value: UInt64) { current = value }
+    package mutating func noteUnknown(_ value: UInt64) { unknown.insert(value) }
+    package mutating func noteRefused(_ value: UInt64) { refused.insert(value) }
 
     /// Returns what is wrong with a linearizable read that found `value`, or nil.
-    mutating func noteRead(_ value: UInt64) -> String? {
+    package mutating func noteRead(_ value: UInt64) -> String? {
         if value == current { return nil }
         if unknown.remove(value) != nil {
             current = value

@@ -88,7 +88,7 @@ extension ScenarioRunner {
         guard let ppm = Int64(try require("drift-ppm", command)), abs(ppm) <= 500_000 else {
             throw ScenarioError(line: command.line, reason: "drift-ppm is a whole number of parts per million, at most 500000")
         }
-        world.nodes[node].clock.setDrift(ppm: ppm, at: world.now)
+        world.setDrift(ppm: ppm, of: node)
         return []
     }
 

@@ -10,8 +10,8 @@ import Raft
 /// ```
 /// Deviation from real disks, on the kind side: pending changes of one file reach the platter in order. Reordering and
 /// rotting sectors are faults of their own.
-struct SimulatedDisk: Sendable {
-    static let sectorBytes = 512
+package struct SimulatedDisk: Sendable {
+    package static let sectorBytes = 512
 
     private enum Change: Sendable {
         case write(offset: Int, bytes: [UInt8])
@@ -39,8 +39,10 @@ struct SimulatedDisk: Sendable {
     var isHung = false
     private var files: [String: File] = [:]
 
+    package init() {}
+
     /// Applies one operation to what reads see. A sync takes effect with `finishSync`, later.
-    mutating func begin(_ operation: DiskOperation) {
+    package mutating func begin(_ operation: DiskOperation) {
         switch operation {
         case .write(let name, let offset, let bytes): change(name, .write(offset: offset, bytes: bytes))
         case .truncate(let name, let length): change(name, .truncate(length: length))
@@ -50,7 +52,7 @@ struct SimulatedDisk: Sendable {
     }
 
     /// The sync completed: what was pending is durable.
-    mutating func finishSync(_ operation: DiskOperation) {
+    package mutating func finishSync(_ operation: DiskOperation) {
         switch operation {
         case .sync(let name): files[name]?.pending.removeAll(keepingCapacity: true)
         case .syncDirectory:
@@ -65,7 +67,7 @@ struct SimulatedDisk: Sendable {
         }
     }
 
-    static func isSync(_ operation: DiskOperation) -> Bool {
+    package static func isSync(_ operation: DiskOperation) -> Bool {
         switch operation {
         case .sync, .syncDirectory: true
         case .write, .truncate, .remove: false
@@ -73,7 +75,7 @@ struct SimulatedDisk: Sendable {
     }
 
     /// The power goes: keeps a random prefix of each file's pending changes, the last of them torn.
-    mutating func cutPower(random: inout SeededRandom) {
+    package mutating func cutPower(random: inout SeededRandom) {
         isHung = false
         for name in files.keys.sorted() {
             guard var file = files.removeValue(forKey: name) else { continue }
@@ -90,7 +92,7 @@ struct SimulatedDisk: Sendable {
     }
 
     /// The process died but the machine did not: the system still writes what it was given.
-    mutating func killProcess() {
+    package mutating func killProcess() {
         isHung = false
         for name in files.keys.sorted() {
             guard let file = files.removeValue(forKey: name), !file.isRemoved else { continue }
@@ -99,10 +101,10 @@ struct SimulatedDisk: Sendable {
     }
 
     /// Throws everything away, as after the machine was installed anew.
-    mutating func wipe() { files = [:] }
+    package mutating func wipe() { files = [:] }
 
     /// Inverts one bit of what is durable; false if there is no such byte.
-    mutating func flipBit(_ bit: Int, of name: String) -> Bool {
+    package mutating func flipBit(_ bit: Int, of name: String) -> Bool {
         guard let file = files[name], bit / 8 < file.content.count else { return false }
         files[name]?.content[bit / 8] ^= 1 << (bit % 8)
         return true
@@ -156,13 +158,13 @@ struct SimulatedDisk: Sendable {
 }
 
 extension SimulatedDisk: DiskReader {
-    struct MissingFile: Error { let name: String }
+    package struct MissingFile: Error { let name: String }
 
-    func fileNames() throws -> [String] {
+    package func fileNames() throws -> [String] {
         files.filter { !$0.value.isRemoved }.keys.sorted()
     }
 
-    func read(_ file: String) throws -> [UInt8] {
+    package func read(_ file: String) throws -> [UInt8] {
         guard let found = files[file], !found.isRemoved else { throw MissingFile(name: file) }
         return found.content
     }

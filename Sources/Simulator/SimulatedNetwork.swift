@@ -1,38 +1,38 @@
 import Primitives
 
 /// The links between nodes, each direction on its own: delay, loss, duplication and cuts.
-struct SimulatedNetwork: Sendable {
-    struct Link: Hashable, Sendable {
+package struct SimulatedNetwork: Sendable {
+    package struct Link: Hashable, Sendable {
         /// One way.
-        var latency: ClosedRange<Duration> = .microseconds(100)...(.microseconds(400))
-        var lossPerMille = 0
-        var duplicatePerMille = 0
-        var isCut = false
+        package var latency: ClosedRange<Duration> = .microseconds(100)...(.microseconds(400))
+        package var lossPerMille = 0
+        package var duplicatePerMille = 0
+        package var isCut = false
     }
 
-    enum Fate: Hashable, Sendable {
+    package enum Fate: Hashable, Sendable {
         case lost
         /// Arrives after this delay, and perhaps once more after another.
         case delivered(Duration, again: Duration?)
     }
 
-    let count: Int
+    package let count: Int
     private var links: [Link]
     /// When the last message on each stream arrives.
     private var streams: [Instant]
 
-    init(nodes: Int) {
+    package init(nodes: Int) {
         count = nodes
         links = Array(repeating: Link(), count: nodes * nodes)
         streams = Array(repeating: .zero, count: nodes * nodes)
     }
 
-    subscript(from: Int, to: Int) -> Link {
+    package subscript(from: Int, to: Int) -> Link {
         get { links[from * count + to] }
         set { links[from * count + to] = newValue }
     }
 
-    mutating func fate(from: Int, to: Int, random: inout SeededRandom) -> Fate {
+    package mutating func fate(from: Int, to: Int, random: inout SeededRandom) -> Fate {
         let link = self[from, to]
         if link.isCut { return .lost }
         if link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) { return .lost }
@@ -44,7 +44,7 @@ struct SimulatedNetwork: Sendable {
     }
 
     /// When a message on a stream arrives, counted from now; nil if the connection is broken.
-    func streamDelay(from: Int, to: Int, random: inout SeededRandom) -> Duration? {
+    package func streamDelay(from: Int, to: Int, random: inout SeededRandom) -> Duration? {
         let link = self[from, to]
         guard !link.isCut, !self[to, from].isCut else { return nil }
         var delay = random.duration(in: link.latency)
@@ -59,12 +59,12 @@ struct SimulatedNetwork: Sendable {
     }
 
     /// Nothing that is sent on this stream now may arrive before this.
-    func streamFreeAt(from: Int, to: Int) -> Instant { streams[from * count + to] }
+    package func streamFreeAt(from: Int, to: Int) -> Instant { streams[from * count + to] }
 
-    mutating func noteStream(from: Int, to: Int, arrivesAt: Instant) { streams[from * count + to] = arrivesAt }
+    package mutating func noteStream(from: Int, to: Int, arrivesAt: Instant) { streams[from * count + to] = arrivesAt }
 
     /// Nodes talk within their group only; a node in no group talks to nobody.
-    mutating func partition(_ groups: [[Int]]) {
+    package mutating func partition(_ groups: [[Int]]) {
         for a in 0..<count {
             for b in 0..<count where a != b {
                 self[a, b].isCut = !groups.contains { $0.contains(a) && $0.contains(b) }
@@ -72,10 +72,10 @@ struct SimulatedNetwork: Sendable {
         }
     }
 
-    mutating func heal() {
+    package mutating func heal() {
         for position in links.indices { links[position].isCut = false }
     }
 
-    mutating func cut(_ from: Int, _ to: Int) { self[from, to].isCut = true }
-    mutating func mend(_ from: Int, _ to: Int) { self[from, to].isCut = false }
+    package mutating func cut(_ from: Int, _ to: Int) { self[from, to].isCut = true }
+    package mutating func mend(_ from: Int, _ to: Int) { self[from, to].isCut = false }
 }

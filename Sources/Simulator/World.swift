@@ -274,9 +274,21 @@ package struct World: Sendable {
     mutating func setDiskHung(_ isHung: Bool, node: Int) {
         let wasHung = nodes[node].disk.isHung
         nodes[node].disk.isHung = isHung
+        // What waited before the hang was dropped with it, so the sync that is under way is looked at now.
         if wasHung, !isHung, nodes[node].batch != nil {
             queue.add(.diskStep(node, life: nodes[node].life), at: now)
         }
+    }
+
+    package mutating func isolate(_ node: Int) {
+        network.partition([(0..<nodes.count).filter { $0 != node }])
+    }
+
+    package mutating func setDrift(ppm: Int64, of node: Int) {
+        nodes[node].clock.setDrift(ppm: ppm, at: now)
+        // Its deadlines fall on other moments of true time now.
+        nodes[node].wakeAt = .distantFuture
+        scheduleWake(of: node)
     }
 
     // MARK: Starting and stopping
@@ -337,7 +349,7 @@ package struct World: Sendable {
 
     private func makeSealer(for node: Int) -> any FrameSealer {
         let isSealed = settings.isSealed ?? settings.seed.isMultiple(of: 16)
-        guard isSealed else { 
+        guard isSealed else {
             return ClearFrameSealer(me: nodes[node].id, bootEpoch: UInt64(nodes[node].life))
         }
         return SharedKeyFrameSealer(
@@ -394,7 +406,9 @@ package struct World: Sendable {
 
     /// Everything that is known to be wrong: what was seen on the way, and what is wrong now.
     package func allViolations() -> [String] {
-        violations + checkers.sessionViolations(in: self) + [checkers.divergence(in: self)].compactMap { $0 }
+        let states = nodes.compactMap { node in node.brain.map { (name: node.name, state: $0.authority) } }
+        return violations + checkers.sessionViolations(in: self)
+            + [Checkers.divergence(among: states)].compactMap { $0 }
     }
 
     package func localTime(of node: Int) -> Instant { nodes[node].clock.local(now) }
