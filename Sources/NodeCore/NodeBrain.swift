@@ -140,16 +140,17 @@ package struct NodeBrain: Sendable {
             guard haltReason == nil, let place = roster.place(of: peer) else { return }
             do throws(DecodeError) {
                 let message = try RaftMessage.decode(frame.payload)
-                noteHeard(peer, now: now)
+                noteHeard(peer, at: place, now: now)
                 consensus.handle(message, from: roster.entries[place].replica, now: now, into: &raftEffects)
                 viewVersion += 1
             } catch {
                 counters.malformedPayloads += 1
             }
         case .node:
+            guard let place = roster.place(of: peer) else { return }
             do throws(DecodeError) {
                 let message = try PeerMessage(decoding: frame.payload)
-                noteHeard(peer, now: now)
+                noteHeard(peer, at: place, now: now)
                 handle(message, from: peer, now: now)
             } catch {
                 counters.malformedPayloads += 1
@@ -159,8 +160,8 @@ package struct NodeBrain: Sendable {
 
     /// Any authentic frame is a sign of life, and saves gossip a probe. Told at most every tenth of a second for each
     /// peer: gossip counts in larger steps, and a busy leader hears thousands of frames a second.
-    private mutating func noteHeard(_ peer: NodeID, now: Instant) {
-        guard let place = roster.place(of: peer), now >= hearNextAt[place] else { return }
+    private mutating func noteHeard(_ peer: NodeID, at place: Int, now: Instant) {
+        guard now >= hearNextAt[place] else { return }
         hearNextAt[place] = now + .milliseconds(100)
         membership.noteHeard(peer, now: now)
     }

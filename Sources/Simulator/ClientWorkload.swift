@@ -152,7 +152,8 @@ package struct ClientWorkload: Sendable {
         case .read(let key, let node, let life):
             busyKeys.remove(key)
             guard case .readable = answer, world.nodes[node].life == life else { return }
-            let found = world.brain(of: node)?.authority.values[keys[key]].map { Self.decode($0.bytes) } ?? 0
+            let stored = world.nodes[node].read { $0.authority.values[keys[key]] } ?? nil
+            let found = stored.map { Self.decode($0.bytes) } ?? 0
             if let violation = registers[key].noteRead(found) { world.report("\(keys[key]): \(violation)") }
         case .signIn(let id):
             guard case .committed(.granted, let index) = answer else { return }

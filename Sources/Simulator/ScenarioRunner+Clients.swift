@@ -191,6 +191,9 @@ extension World {
             refreshHash: Bytes32.drawn(from: &random), label: .simulated)
     }
 
-    func user(_ name: UserName, on node: Int) -> User? { nodes[node].brain?.authority.users[name] }
-    func hasUsers(_ node: Int) -> Bool { !(nodes[node].brain?.authority.users.isEmpty ?? true) }
+    mutating func user(_ name: UserName, on node: Int) -> User? {
+        nodes[node].read { $0.authority.users[name] } ?? nil
+    }
+
+    mutating func hasUsers(_ node: Int) -> Bool { nodes[node].read { !$0.authority.users.isEmpty } ?? false }
 }

@@ -27,13 +27,12 @@ struct SimulatedNode: Sendable {
     /// The world time at which a wake-up is already queued.
     var wakeAt: Instant = .distantFuture
     /// Set while the process is stopped (SIGSTOP, suspended): inputs wait in `held`.
-    var pausedSince: Instant?
+    private(set) var pausedSince: Instant?
     var held: [NodeInput] = []
+    /// Running and not paused.
+    private(set) var isAwake = false
     /// The disk batch that is being written, and how far it got.
     var batch: (number: UInt64, operations: [DiskOperation], next: Int)?
-
-    /// Running and not paused.
-    var isAwake: Bool { isRunning && pausedSince == nil }
 
     init(name: String, id: NodeID, replica: ReplicaID, endpoint: Endpoint, rank: Int, clock: SimulatedClock) {
         self.name = name
@@ -47,12 +46,24 @@ struct SimulatedNode: Sendable {
     mutating func boot(_ brain: NodeBrain) {
         self.brain = brain
         isRunning = true
+        isAwake = true
+    }
+
+    mutating func pause(at now: Instant) {
+        pausedSince = now
+        isAwake = false
+    }
+
+    mutating func wake() {
+        pausedSince = nil
+        isAwake = isRunning
     }
 
     /// The process is gone, and with it everything that was not on disk.
     mutating func shutDown() {
         brain = nil
         isRunning = false
+        isAwake = false
         nextDeadline = .distantFuture
         leaseUntil = .zero
         life += 1
@@ -73,17 +84,18 @@ struct SimulatedNode: Sendable {
 
     /// Keeps what the world asks for after every step.
     mutating func look() {
-        brain?.withoutCopying { brain in
-            nextDeadline = brain.nextDeadline
-            leaseUntil = brain.consensus.leaseDeadline ?? .zero
-        }
+        guard let seen = read({ (deadline: $0.nextDeadline, lease: $0.consensus.leaseDeadline) }) else { return }
+        nextDeadline = seen.deadline
+        leaseUntil = seen.lease ?? .zero
     }
+
+    /// Looks at the brain where it lies; nil while the node is down. Mutating only in name: reading through an optional
+    /// would copy the whole brain, and count references to every table in it.
+    mutating func read<T>(_ body: (borrowing NodeBrain) -> T) -> T? { brain?.withoutCopying(body) }
 }
 
 extension NodeBrain {
-    /// Lets someone look at the brain where it lies. Mutating only in name: reading through an optional would copy the
-    /// whole value, and with it count references to every table.
-    fileprivate mutating func withoutCopying(_ body: (borrowing NodeBrain) -> Void) { body(self) }
+    fileprivate mutating func withoutCopying<T>(_ body: (borrowing NodeBrain) -> T) -> T { body(self) }
 }
 
 /// What every node of a world is provisioned with.

@@ -140,7 +140,7 @@ package struct World: Sendable {
     /// Lets one brain take one input, or the passing of time, and carries out what it asks for.
     mutating func step(_ node: Int, _ input: NodeInput?) {
         guard nodes[node].isRunning else { return }
-        if nodes[node].pausedSince != nil {
+        if !nodes[node].isAwake {
             if let input, nodes[node].held.count < Self.heldInputsMax { nodes[node].held.append(input) }
             return
         }
@@ -332,14 +332,14 @@ package struct World: Sendable {
 
     /// Stops the process for a while (SIGSTOP, a suspended laptop) without it noticing.
     package mutating func pause(_ node: Int, for span: Duration) {
-        guard nodes[node].isRunning, nodes[node].pausedSince == nil else { return }
-        nodes[node].pausedSince = now
+        guard nodes[node].isAwake else { return }
+        nodes[node].pause(at: now)
         queue.add(.resume(node), at: now + span)
     }
 
     private mutating func resume(_ node: Int) {
         guard let since = nodes[node].pausedSince else { return }
-        nodes[node].pausedSince = nil
+        nodes[node].wake()
         let held = nodes[node].held
         nodes[node].held = []
         step(node, .paused(now - since))
@@ -400,7 +400,7 @@ package struct World: Sendable {
     }
 
     package func view(of node: Int) -> ClusterView? {
-        guard nodes[node].pausedSince == nil else { return nil }
+        guard nodes[node].isAwake else { return nil }
         return nodes[node].brain?.makeView(at: localTime(of: node))
     }
 
