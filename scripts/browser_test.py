@@ -128,7 +128,8 @@ def sign_in(page: Page, username: str, password: str) -> None:
 
 def see_nodes(page: Page, count: int) -> list[str]:
     def reported() -> list:
-        return [card for card in page.find_all("#cards > .card") if "report" in card.find_element(By.CSS_SELECTOR, ".foot").text]
+        cards = page.find_all("#cards > .card")
+        return [card for card in cards if "report" in card.find_element(By.CSS_SELECTOR, ".foot").text]
 
     page.wait(f"{count} nodes with a report each", lambda: len(reported()) == count)
     page.wait("a primary", lambda: len(page.find_all("#cards .badge.lead")) == 1)
@@ -213,8 +214,9 @@ def call(page: Page, path: str, body: dict) -> dict:
 
 
 def call_status(page: Page, token: str) -> int:
+    question = request(page, "/mesh/v1/status", {"Authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(request(page, "/mesh/v1/status", {"Authorization": f"Bearer {token}"}), timeout=WAIT_SECONDS) as reply:
+        with urllib.request.urlopen(question, timeout=WAIT_SECONDS) as reply:
             return reply.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -13,11 +13,14 @@ struct BrowserTests {
         "a person signs in, sees five nodes, chats, ends a session and signs out",
         .timeLimit(.minutes(10)))
     func tour() async throws {
-        try await require("no browser", "install the packages chromium and chromium-driver") { try Self.browserIsInstalled() }
+        try await require("no browser", "install the packages chromium and chromium-driver") {
+            try Self.browserIsInstalled()
+        }
         let python = try await require("no Python package selenium", "let pip reach a package index") {
             try await Self.pythonWithSelenium()
         }
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("meshnode-browser-\(UUID().uuidString)")
+        let directory = FileManager.default.temporaryDirectory
+            .appendingPathComponent("meshnode-browser-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
         try await DemoProcess.run(directory: directory) { demo in
             let home = try #require(demo.nodes.first { $0.node == demo.ready.primary })
@@ -25,7 +28,8 @@ struct BrowserTests {
                 python.path,
                 [
                     DemoProcess.repository.appendingPathComponent("scripts/browser_test.py").path,
-                    home.http, demo.ready.user, demo.ready.password, Self.artifacts.path, "--nodes", String(demo.nodes.count),
+                    home.http, demo.ready.user, demo.ready.password, Self.artifacts.path,
+                    "--nodes", String(demo.nodes.count),
                 ])
             print(outcome.output)
             #expect(outcome.status == 0, "\(outcome.output)\nscreenshots: \(Self.artifacts.path)\n\(demo.complaints)")
@@ -38,7 +42,8 @@ struct BrowserTests {
         _ what: String, _ remedy: String, _ body: () async throws -> Value
     ) async throws -> Value {
         do { return try await body() } catch {
-            let message = "SKIPPED, the interface was not tried in a browser: there is \(what) (\(error)). To try it, \(remedy)."
+            let message =
+                "SKIPPED, the interface was not tried in a browser: there is \(what) (\(error)). To try it, \(remedy)."
             FileHandle.standardError.write(Data("\n*** \(message)\n\n".utf8))
             try Test.cancel("\(message)")
         }

@@ -76,7 +76,8 @@ final class DemoProcess: Sendable {
         let child = try DemoChild(
             program: try binary(),
             arguments: [
-                "demo", "--json", "--dir", directory.path, "--configs", repository.appendingPathComponent("configs").path,
+                "demo", "--json", "--dir", directory.path,
+                "--configs", repository.appendingPathComponent("configs").path,
                 "--base-http", String(ports.http), "--base-mesh", String(ports.mesh),
             ] + options)
         do {
@@ -102,7 +103,8 @@ final class DemoProcess: Sendable {
             } else if let ready = try? JSONDecoder().decode(Ready.self, from: line) {
                 return (nodes, ready)
             } else {
-                throw DemoTrouble("it printed a line that is neither a node nor 'ready': \(String(decoding: line, as: UTF8.self))")
+                let text = String(decoding: line, as: UTF8.self)
+                throw DemoTrouble("it printed a line that is neither a node nor 'ready': \(text)")
             }
         }
         throw DemoTrouble("it ended after \(nodes.count) nodes")
@@ -131,8 +133,8 @@ final class DemoProcess: Sendable {
 
     /// The program that was built together with these tests: beside their bundle.
     static func binary() throws -> URL {
-        let bundles = [Bundle.main.executableURL, Bundle(for: DemoProcess.self).bundleURL, Bundle(for: DemoProcess.self).executableURL]
-        for start in bundles.compactMap({ $0 }) {
+        let tests = Bundle(for: DemoProcess.self)
+        for start in [Bundle.main.executableURL, tests.bundleURL, tests.executableURL].compactMap({ $0 }) {
             var folder = start.resolvingSymlinksInPath()
             // On macOS the code of a bundle lies three folders deep in it.
             for _ in 0..<4 {
@@ -238,7 +240,7 @@ extension Process {
 }
 
 /// Two runs of loopback ports that nobody listens on, below the range that systems hand out by themselves.
-private enum LoopbackPorts {
+enum LoopbackPorts {
     private static let count = 5
     private static let attempts = 64
 
@@ -265,6 +267,9 @@ private enum LoopbackPorts {
         }
         throw DemoTrouble("found no \(count) free loopback ports in a row between 20000 and 32000")
     }
+
+    /// Nobody listens on this TCP port.
+    static func isFree(_ port: Int) -> Bool { isFree(port, .stream) }
 
     private static func isFree(_ port: Int, _ kind: Kind) -> Bool {
         let descriptor = socket(AF_INET, kind.number, 0)

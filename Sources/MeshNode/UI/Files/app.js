@@ -10,6 +10,8 @@ import { SessionsView } from "./sessions.js";
 
 const VIEWS = ["mesh", "chat", "sessions"];
 const STARTUP_RETRY_MS = 2000;
+const NO_PRIMARY = "This node reaches no primary now, so signing in here may be refused. Another node may do better.";
+const SESSION_ENDED = "Your session has ended: it was signed out or ended elsewhere, or it lapsed. Sign in again.";
 
 const client = new Client();
 const events = new LiveEvents(client);
@@ -26,7 +28,9 @@ function route() {
   const [wanted, name] = location.hash.slice(1).split("/");
   const view = VIEWS.includes(wanted) ? wanted : "mesh";
   show(view);
-  for (const link of document.querySelectorAll("nav a")) setAttribute(link, "aria-current", link.dataset.view === view ? "page" : null);
+  for (const link of document.querySelectorAll("nav a")) {
+    setAttribute(link, "aria-current", link.dataset.view === view ? "page" : null);
+  }
   chat.isShown = view === "chat";
   sessions.isShown = view === "sessions";
   document.title = `${view[0].toUpperCase()}${view.slice(1)} · ${user.node} · MeshNode`;
@@ -80,7 +84,7 @@ function tellSignIn(id, text) {
 async function warnOfMissingPrimary(note) {
   const reply = await fetch("/health/ready", { cache: "no-store" }).catch(() => null);
   if (user !== null || note !== "" || reply?.status !== 503) return;
-  tellSignIn("sign-in-note", "This node reaches no primary now, so signing in here may be refused. Another node may do better.");
+  tellSignIn("sign-in-note", NO_PRIMARY);
 }
 
 async function signIn(event) {
@@ -137,7 +141,7 @@ events.addEventListener("status", ({ detail: status }) => {
 });
 events.addEventListener("route", ({ detail }) => mesh.addPrompt(detail));
 events.addEventListener("connection", ({ detail }) => (banners.connection = detail));
-client.addEventListener("signed-out", () => askToSignIn("Your session has ended: it was signed out or ended elsewhere, or it lapsed. Sign in again."));
+client.addEventListener("signed-out", () => askToSignIn(SESSION_ENDED));
 window.addEventListener("hashchange", route);
 $("sign-in-form").addEventListener("submit", signIn);
 $("sign-out").addEventListener("click", signOut);

@@ -52,7 +52,10 @@ export class Banners {
 
   #connectionNotice() {
     if (!this.#isOutdated) return null;
-    return { key: "connection", kind: "warn", isRetriable: true, title: "Live updates stopped.", detail: `${this.#connection.reason} What you see is the last picture that arrived.` };
+    return {
+      key: "connection", kind: "warn", isRetriable: true, title: "Live updates stopped.",
+      detail: `${this.#connection.reason} What you see is the last picture that arrived.`,
+    };
   }
 
   /** One broken stream is mended within a second, most of the time: no reason to alarm anybody. */
@@ -67,17 +70,22 @@ export class Banners {
     const count = `${reachable} of ${plural(voters, "voter")} within reach, ${needed} needed`;
     if (hasQuorum && !status.is_isolated) return null;
     if (!hasQuorum && reachable >= needed && !status.is_isolated) {
-      return { key: "electing", kind: "info", title: "A primary is being elected.", detail: `${count}. Signing in and ending sessions wait for it; this takes about a second.` };
+      return {
+        key: "electing", kind: "info", title: "A primary is being elected.",
+        detail: `${count}. Signing in and ending sessions wait for it; this takes about a second.`,
+      };
     }
     if (status.is_isolated) {
       return {
         key: "isolated", kind: "bad", title: `${status.node} hears from no other node.`,
-        detail: "Most likely its own network is down; it takes the others for dead until it hears from one. Whoever is signed in stays signed in, and it answers with its own models alone.",
+        detail: "Most likely its own network is down; it takes the others for dead until it hears from one. "
+          + "Whoever is signed in stays signed in, and it answers with its own models alone.",
       };
     }
     return {
       key: "cut-off", kind: "bad", title: `${status.node} is cut off from the majority.`,
-      detail: `${count}. Whoever is signed in stays signed in, and prompts go to the nodes still in reach. Signing in, signing out and changes must wait until more are back, or be done on a node that sees a majority.`,
+      detail: `${count}. Whoever is signed in stays signed in, and prompts go to the nodes still in reach. `
+        + "Signing in, signing out and changes must wait until more are back, or be done on a node that sees a majority.",
     };
   }
 
@@ -85,6 +93,7 @@ export class Banners {
     const { state, until } = this.#connection;
     const seconds = Math.max(Math.ceil((until - Date.now()) / 1000), 0);
     $("live").dataset.state = state;
-    setText($("live-text"), state === "live" ? "Live" : state === "connecting" ? "Connecting" : seconds > 0 ? `Retry in ${seconds} s` : "Retrying");
+    const wait = seconds > 0 ? `Retry in ${seconds} s` : "Retrying";
+    setText($("live-text"), { live: "Live", connecting: "Connecting", lost: wait }[state]);
   }
 }

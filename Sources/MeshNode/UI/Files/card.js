@@ -30,7 +30,8 @@ export function makeCard() {
     setText(about, aboutOf(member));
     setText(nothing, health ? "" : "No report from this node has arrived yet.");
     sync(bars, health ? barsOf(health) : [], (row) => row.key, () => bar());
-    setText(handmade, health?.gpus?.some((gpu) => gpu.source === "configured") ? "GPU figures are set by hand, not measured." : "");
+    const isHandmade = health?.gpus?.some((gpu) => gpu.source === "configured");
+    setText(handmade, isHandmade ? "GPU figures are set by hand, not measured." : "");
     writeWork(pips, work, health);
     sync(backends, health?.backends ?? [], (backend) => backend.name, makeBackend);
     sync(models, health?.models ?? [], (model) => model.name, makeModel);
@@ -51,7 +52,8 @@ function writeBadges(parent, member) {
 
 function aboutOf(member) {
   const parts = [member.class, member.http?.replace(/^https?:\/\//, "") ?? member.address];
-  if (member.health?.uptime_seconds !== undefined && member.state === "alive") parts.push(`up ${span(member.health.uptime_seconds)}`);
+  const uptime = member.health?.uptime_seconds;
+  if (uptime !== undefined && member.state === "alive") parts.push(`up ${span(uptime)}`);
   return parts.filter((part) => part).join(" · ");
 }
 
@@ -68,7 +70,9 @@ function barsOf(health) {
     const words = gpu.load === null ? "load unknown" : percent(gpu.load);
     rows.push({ key: `gpu ${index} load`, name, title: gpu.name, share: gpu.load, words });
     if (gpu.memory.total > 0) {
-      rows.push({ key: `gpu ${index} memory`, name: "\u00A0\u00A0memory", title: `${gpu.name}, memory`, share: gpu.memory.used / gpu.memory.total, words: usage(gpu.memory) });
+      const share = gpu.memory.used / gpu.memory.total;
+      const title = `${gpu.name}, memory`;
+      rows.push({ key: `gpu ${index} memory`, name: "\u00A0\u00A0memory", title, share, words: usage(gpu.memory) });
     }
   }
   return rows;
@@ -81,13 +85,15 @@ function writeWork(pips, words, health) {
     return;
   }
   const { running, queued, slots } = health;
-  const shown = slots <= PIPS_MAX ? Array.from({ length: Math.max(slots, running) }, (_, index) => ({ index, isBusy: index < running })) : [];
+  const shownCount = slots <= PIPS_MAX ? Math.max(slots, running) : 0;
+  const shown = Array.from({ length: shownCount }, (_, index) => ({ index, isBusy: index < running }));
   sync(pips, shown, (pip) => pip.index, () => {
     const pip = el("i");
     pip.update = ({ isBusy }) => setAttribute(pip, "class", isBusy ? "busy" : "");
     return pip;
   });
-  setText(words, slots === 0 ? "no backend: prompts go elsewhere" : `${running} running · ${queued} queued · ${plural(slots, "slot")}`);
+  const figures = `${running} running · ${queued} queued · ${plural(slots, "slot")}`;
+  setText(words, slots === 0 ? "no backend: prompts go elsewhere" : figures);
 }
 
 function makeBackend() {

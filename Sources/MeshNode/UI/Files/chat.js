@@ -1,16 +1,14 @@
 // Chat with any model of the mesh. Each answer says which node gave it and unfolds into why.
 
+import { Answer } from "./answer.js";
 import { serverSentEvents } from "./client.js";
-import { decisionTable } from "./decision.js";
 import { $, el, setText, sync } from "./dom.js";
-import { milliseconds, plural } from "./format.js";
+import { milliseconds } from "./format.js";
 
 const FORECAST_INTERVAL_MS = 5000;
 const TYPING_PAUSE_MS = 400;
 /** Good enough to forecast with: English has about four letters a token. */
 const LETTERS_PER_TOKEN = 4;
-/** A rate over fewer tokens says nothing. */
-const RATED_TOKENS_MIN = 8;
 const MODEL_KEY = "meshnode.model";
 
 export class ChatView {
@@ -110,7 +108,8 @@ export class ChatView {
         method: "POST", body: { model, prompt_tokens: Math.max(Math.ceil(letters / LETTERS_PER_TOKEN), 1) },
       });
       const winner = plan.candidates.find((candidate) => candidate.node === plan.winner && candidate.excluded === null);
-      setText($("forecast"), winner ? `Next answer from ${winner.node}, about ${milliseconds(winner.eta_ms)} in all.` : "No node can take a prompt for this model now.");
+      const words = winner && `Next answer from ${winner.node}, about ${milliseconds(winner.eta_ms)} in all.`;
+      setText($("forecast"), words ?? "No node can take a prompt for this model now.");
     } catch {
       setText($("forecast"), "");
     }
@@ -131,7 +130,8 @@ export class ChatView {
     this.#turns.push({ role: "user", content: text });
     const answer = new Answer(model);
     $("hello").hidden = true;
-    $("log").append(el("article", { class: "turn user", "aria-label": "You" }, el("p", { class: "words" }, text)), answer.element);
+    const question = el("article", { class: "turn user", "aria-label": "You" }, el("p", { class: "words" }, text));
+    $("log").append(question, answer.element);
     answer.element.scrollIntoView({ block: "end" });
     this.#showRunning(true);
     setText($("chat-status"), "Sent. Waiting for an answer.");
@@ -179,7 +179,9 @@ export class ChatView {
       answer.add(delta?.content ?? "", delta?.reasoning_content ?? "");
       if (isAtEnd) $("log").scrollTop = $("log").scrollHeight;
     }
-    if (!isWhole && !signal.aborted) throw new Error("The answer broke off: the connection to this node was lost. What arrived is incomplete.");
+    if (!isWhole && !signal.aborted) {
+      throw new Error("The answer broke off: the connection to this node was lost. What arrived is incomplete.");
+    }
   }
 
   /** Whoever has scrolled up to read is left there. */
@@ -194,68 +196,4 @@ export class ChatView {
     $("log").setAttribute("aria-busy", String(isRunning));
     if (!isRunning) this.#forecast();
   }
-}
-
-/** One answer on the page, as it grows. */
-class Answer {
-  text = "";
-  node = "";
-  usage = null;
-  element;
-  #words = el("p", { class: "words" });
-  #thinking = el("p", { class: "thinking quiet" });
-  #foot = el("footer", { class: "quiet" });
-  #decision = null;
-  #sentAt = performance.now();
-  #firstAt = null;
-
-  constructor(model) {
-    this.element = el("article", { class: "turn mesh waiting", "aria-label": `Answer from ${model}` }, this.#thinking, this.#words, this.#foot);
-    setText(this.#foot, "Choosing a node …");
-  }
-
-  begin(node, decision) {
-    this.node = node ?? "";
-    this.#decision = decision;
-    setText(this.#foot, `${this.node} is answering …`);
-  }
-
-  add(text, thinking) {
-    if (text === "" && thinking === "") return;
-    this.#firstAt ??= performance.now();
-    this.element.classList.remove("waiting");
-    this.text += text;
-    if (text !== "") this.#words.append(text);
-    if (thinking !== "") this.#thinking.append(thinking);
-  }
-
-  finish(note) {
-    this.element.classList.remove("waiting");
-    const now = performance.now();
-    const figures = [note];
-    if (this.#firstAt !== null) {
-      figures.push(`first word after ${milliseconds(this.#firstAt - this.#sentAt)}`, `${milliseconds(now - this.#sentAt)} in all`);
-    }
-    if (this.usage?.completion_tokens > 0) {
-      figures.push(plural(this.usage.completion_tokens, "token"));
-      const seconds = (now - this.#firstAt) / 1000;
-      if (this.usage.completion_tokens >= RATED_TOKENS_MIN && seconds > 0) figures.push(`${((this.usage.completion_tokens - 1) / seconds).toFixed(0)} tok/s`);
-    }
-    const line = figures.filter((figure) => figure !== "").join(" · ");
-    const by = this.node ? [el("b", { class: "by" }, this.node), ` ${line ? `· ${line}` : ""}`] : [line];
-    const table = decisionTable(this.#decision);
-    this.#foot.replaceChildren(table ? el("details", {}, el("summary", {}, ...by, " · ", el("span", { class: "why" }, "Why here?")), table) : el("span", {}, ...by));
-  }
-
-  fail(error, retry) {
-    this.finish("");
-    this.element.classList.add("failed");
-    this.element.append(el("p", { class: "error" }, `${error.title ? `${error.title}. ` : ""}${sentence(error.message)}`, " ",
-      el("button", { type: "button", class: "plain", onclick: retry }, "Try again")));
-  }
-}
-
-function sentence(text) {
-  const words = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(words) ? words : `${words}.`;
 }

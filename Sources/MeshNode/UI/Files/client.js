@@ -1,8 +1,8 @@
 // Talks to the node that served this page.
 //
-// Signed in by two halves: a cookie that scripts cannot read, and a secret in this origin's storage that goes along as a
-// header. Prompts go to /v1, where cookies do not count: for them the halves are exchanged for an access token that lives
-// in memory alone.
+// Signed in by two halves: a cookie that scripts cannot read, and a secret in this origin's storage that goes along as
+// a header. Prompts go to /v1, where cookies do not count: for them the halves are exchanged for an access token that
+// lives in memory alone.
 
 const SECRET = "meshnode.secret";
 const TOKEN_MARGIN_MS = 60_000;
@@ -17,7 +17,8 @@ export class Failure extends Error {
   }
 }
 
-const NO_ANSWER = "This node does not answer. It may be stopped, or the network between may be down. Other nodes serve the same page.";
+const NO_ANSWER = "This node does not answer. It may be stopped, or the network between may be down. "
+  + "Other nodes serve the same page.";
 
 export class Client extends EventTarget {
   #secret = localStorage.getItem(SECRET);
@@ -61,7 +62,8 @@ export class Client extends EventTarget {
     const fields = { ...headers, "X-Mesh-Session-Secret": secret ?? "" };
     if (body !== undefined) fields["Content-Type"] = "application/json";
     try {
-      return await this.#send(path, { method, signal, headers: fields, body: body === undefined ? undefined : JSON.stringify(body) });
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      return await this.#send(path, { method, signal, headers: fields, body: text });
     } catch (failure) {
       // An answer to a session that was replaced meanwhile says nothing of the present one.
       if (failure.status === 401 && this.#secret === secret) this.#expire();
@@ -73,7 +75,7 @@ export class Client extends EventTarget {
     return (await this.request(path, options)).json();
   }
 
-  /** A streamed prompt. The token is renewed and the prompt sent once more if it was refused: nothing was generated then. */
+  /** A streamed prompt. If the token is refused, nothing was generated: it is renewed and the prompt sent once more. */
   async prompt(body, signal) {
     for (let attempt = 1; ; attempt++) {
       const token = await this.#accessToken(signal);
@@ -123,7 +125,8 @@ async function failureOf(reply) {
   const retry = Number.parseInt(reply.headers.get("Retry-After") ?? "", 10);
   const document = await reply.json().catch(() => null);
   const title = document?.title ?? "";
-  const detail = document?.detail ?? document?.error?.message ?? `The node answered ${reply.status} and gave no reason. Its log may say more.`;
+  const detail = document?.detail ?? document?.error?.message
+    ?? `The node answered ${reply.status} and gave no reason. Its log may say more.`;
   return new Failure(reply.status, title, detail, Number.isNaN(retry) ? null : retry);
 }
 

@@ -7,10 +7,23 @@
 import { el } from "./dom.js";
 import { milliseconds } from "./format.js";
 
-const TERMS = { rtt: "round trip", queue: "waiting for a slot", load: "loading the model", prefill: "reading the prompt", decode: "writing the answer", risk: "risk of failure" };
+const TERMS = {
+  rtt: "round trip",
+  queue: "waiting for a slot",
+  load: "loading the model",
+  prefill: "reading the prompt",
+  decode: "writing the answer",
+  risk: "risk of failure",
+};
 const REASONS = {
-  dead: "is dead", "no-report": "has sent no report yet", "no-such-model": "does not have the model", "breaker-open": "failed several times lately",
-  "not-accepting": "takes no prompts", unhealthy: "its backend does not answer", "does-not-fit": "the model does not fit its memory", "already-tried": "was tried before",
+  dead: "is dead",
+  "no-report": "has sent no report yet",
+  "no-such-model": "does not have the model",
+  "breaker-open": "failed several times lately",
+  "not-accepting": "takes no prompts",
+  unhealthy: "its backend does not answer",
+  "does-not-fit": "the model does not fit its memory",
+  "already-tried": "was tried before",
 };
 
 /** Null for a text of another form. */
@@ -18,8 +31,9 @@ export function parseDecision(text) {
   const [head, ...rest] = (text ?? "").split("; ");
   const match = /^(\S+)\/(\S+) eta=(\d+)((?: \w+=\d+)*)$/.exec(head);
   if (!match) return null;
-  const terms = match[4].trim().split(" ").filter((term) => term !== "").map((term) => term.split("=")).map(([name, value]) => [TERMS[name] ?? name, Number(value)]);
-  const decision = { winner: { node: match[1], backend: match[2], eta: Number(match[3]), terms }, losers: [], excluded: [], omitted: 0 };
+  const terms = [...match[4].matchAll(/(\w+)=(\d+)/g)].map(([, name, value]) => [TERMS[name] ?? name, Number(value)]);
+  const winner = { node: match[1], backend: match[2], eta: Number(match[3]), terms };
+  const decision = { winner, losers: [], excluded: [], omitted: 0 };
   for (const other of rest) {
     const [, name, sign, value] = /^([^=:+]*)([=:+])(.*)$/.exec(other) ?? [];
     if (sign === "=") decision.losers.push({ node: name, eta: Number(value) });
@@ -37,16 +51,18 @@ export function decisionTable(text) {
   const slowest = Math.max(winner.eta, ...losers.map((loser) => loser.eta), 1);
   const rows = [
     estimateRow(winner.node, winner.eta, slowest, `chosen, on ${winner.backend}`, true),
-    ...losers.map((loser) => estimateRow(loser.node, loser.eta, slowest, `${milliseconds(loser.eta - winner.eta)} later`, false)),
-    ...excluded.map(({ node, reason }) => el("tr", { class: "out" }, el("th", { scope: "row" }, node), el("td", { colspan: 2 }, reason))),
+    ...losers.map(({ node, eta }) => estimateRow(node, eta, slowest, `${milliseconds(eta - winner.eta)} later`, false)),
+    ...excluded.map(({ node, reason }) =>
+      el("tr", { class: "out" }, el("th", { scope: "row" }, node), el("td", { colspan: 2 }, reason))),
   ];
+  const heads = ["Node", "Expected", "Verdict"].map((text) => el("th", { scope: "col" }, text));
   const costs = winner.terms.filter(([, value]) => value > 0).map(([name, value]) => `${name} ${milliseconds(value)}`);
+  const sum = costs.length > 0
+    ? `${winner.node}’s costs: ${costs.join(", ")}.`
+    : `${winner.node} was expected to answer at once.`;
   return el("div", { class: "decision" },
-    el("table", {},
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Node"), el("th", { scope: "col" }, "Expected"), el("th", { scope: "col" }, "Verdict"))),
-      el("tbody", {}, ...rows)),
-    el("p", { class: "quiet" }, costs.length > 0 ? `${winner.node}’s costs: ${costs.join(", ")}.` : `${winner.node} was expected to answer at once.`,
-      omitted > 0 ? ` ${omitted} more were considered.` : ""));
+    el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows)),
+    el("p", { class: "quiet" }, sum, omitted > 0 ? ` ${omitted} more were considered.` : ""));
 }
 
 function estimateRow(node, eta, slowest, verdict, isWinner) {
@@ -54,6 +70,8 @@ function estimateRow(node, eta, slowest, verdict, isWinner) {
   fill.style.width = `${Math.max((eta / slowest) * 100, 1.5)}%`;
   return el("tr", { class: isWinner ? "won" : "lost" },
     el("th", { scope: "row" }, node),
-    el("td", { class: "eta" }, el("span", { class: "eta-words" }, milliseconds(eta)), el("span", { class: "track", "aria-hidden": "true" }, fill)),
+    el("td", { class: "eta" },
+      el("span", { class: "eta-words" }, milliseconds(eta)),
+      el("span", { class: "track", "aria-hidden": "true" }, fill)),
     el("td", { class: "verdict" }, verdict));
 }

@@ -62,13 +62,21 @@ export const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", mi
 
 export const exact = (moment) => new Date(moment).toLocaleString();
 
+// Each before those that it pretends to be.
+const BROWSERS = [
+  ["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["HeadlessChrome/", "Chromium (headless)"],
+  ["Chrome/", "Chrome"], ["Safari/", "Safari"],
+];
+const SYSTEMS = [
+  ["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Windows", "Windows"], ["Mac OS X", "macOS"],
+  ["Linux", "Linux"],
+];
+
 /** What a `User-Agent` says to a person: "Chromium on Linux", "curl". */
 export function client(agent) {
   if (!agent) return "Unnamed client";
-  const browsers = [["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["HeadlessChrome/", "Chromium (headless)"], ["Chrome/", "Chrome"], ["Safari/", "Safari"]];
-  const systems = [["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Windows", "Windows"], ["Mac OS X", "macOS"], ["Linux", "Linux"]];
-  const browser = browsers.find(([mark]) => agent.includes(mark));
-  const system = systems.find(([mark]) => agent.includes(mark));
+  const browser = BROWSERS.find(([mark]) => agent.includes(mark));
+  const system = SYSTEMS.find(([mark]) => agent.includes(mark));
   if (agent.startsWith("Mozilla/") && browser) return system ? `${browser[1]} on ${system[1]}` : browser[1];
   return agent.split(/[\s/(]/)[0] || agent;
 }

@@ -63,7 +63,10 @@ export class MeshMap {
     this.#drawLinks(members);
     this.#drawRing(width / 2, height / 2);
     const items = members.map((member) => ({
-      member, place: this.#places.get(member.name), radius: radiusOf(member, members.length), isIsolated: member.is_self && this.#status.is_isolated,
+      member,
+      place: this.#places.get(member.name),
+      radius: radiusOf(member, members.length),
+      isIsolated: member.is_self && this.#status.is_isolated,
     }));
     sync(this.#nodes, items, ({ member, radius }) => `${member.id} ${radius}`, makeNode);
   }
@@ -74,14 +77,16 @@ export class MeshMap {
     const lines = [];
     for (const [index, a] of present.entries()) {
       for (const b of present.slice(index + 1)) {
-        lines.push({ key: `${a.id} ${b.id}`, kind: kindOfLink(a, b), from: this.#places.get(a.name), to: this.#places.get(b.name) });
+        const [from, to] = [this.#places.get(a.name), this.#places.get(b.name)];
+        lines.push({ key: `${a.id} ${b.id}`, kind: kindOfLink(a, b), from, to });
       }
     }
     sync(this.#links, lines, (line) => line.key, () => {
       const line = svg("line");
       line.update = ({ kind, from, to }) => {
         setAttribute(line, "class", `link ${kind}`);
-        for (const [name, value] of Object.entries({ x1: from.x, y1: from.y, x2: to.x, y2: to.y })) setAttribute(line, name, value.toFixed(1));
+        const ends = { x1: from.x, y1: from.y, x2: to.x, y2: to.y };
+        for (const [name, value] of Object.entries(ends)) setAttribute(line, name, value.toFixed(1));
       };
       return line;
     });
@@ -150,7 +155,8 @@ function makeNode({ radius }) {
   const mark = svg("text", { class: "n-mark", y: 5 });
   const name = svg("text", { class: "n-name", y: radius + 24 });
   const details = svg("text", { class: "n-words", y: radius + 38 });
-  const node = svg("a", { class: "node" }, svg("circle", { class: "n-track", r: radius + 4 }), load, crown, body, cross, mark, name, details);
+  const track = svg("circle", { class: "n-track", r: radius + 4 });
+  const node = svg("a", { class: "node" }, track, load, crown, body, cross, mark, name, details);
   const isNamed = radius > DOT_RADIUS;
   node.update = ({ member: now, place, isIsolated }) => {
     const looks = `${now.state}${isIsolated ? " isolated" : ""}`;
@@ -163,7 +169,8 @@ function makeNode({ radius }) {
     setAttribute(load, "stroke-dasharray", `${(loadOf(now) * 100).toFixed(1)} 100`);
     setAttribute(crown, "visibility", now.is_primary ? "visible" : "hidden");
     setAttribute(cross, "visibility", now.state === "dead" ? "visible" : "hidden");
-    setText(mark, now.state === "suspect" ? "?" : now.state === "left" ? "–" : now.state === "alive" && now.health?.running ? String(now.health.running) : "");
+    const running = now.health?.running ? String(now.health.running) : "";
+    setText(mark, { suspect: "?", left: "–", alive: running }[now.state] ?? "");
     setText(name, isNamed ? now.name : "");
     setText(details, isNamed ? words : "");
   };

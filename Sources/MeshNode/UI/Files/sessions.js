@@ -77,12 +77,16 @@ export class SessionsView {
     const name = clientName(session.client);
     const button = session.current
       ? el("button", { type: "button", class: "plain", onclick: () => this.#onSignOut() }, "Sign out")
-      : el("button", { type: "button", class: "plain danger", "aria-label": `End the session of ${name} on ${session.node}`, onclick: () => this.#revoke([session], button) }, "End");
+      : el("button", {
+        type: "button", class: "plain danger", "aria-label": `End the session of ${name} on ${session.node}`,
+        onclick: () => this.#revoke([session], button),
+      }, "End");
     const row = el("tr", { "data-session": session.id },
       el("th", { scope: "row", title: session.client }, name, mine, owner),
       el("td", { "data-label": "Signed in on" }, session.node), since, refreshed, lapses, el("td", { class: "action" }, button));
     row.update = (now) => {
-      for (const [cell, text, moment] of [[since, ago, now.created_at], [refreshed, ago, now.last_refreshed_at], [lapses, ahead, now.expires_at]]) {
+      const moments = [[since, ago, now.created_at], [refreshed, ago, now.last_refreshed_at], [lapses, ahead, now.expires_at]];
+      for (const [cell, text, moment] of moments) {
         setText(cell, text(moment, Date.now()));
         setAttribute(cell, "title", exact(moment));
       }
