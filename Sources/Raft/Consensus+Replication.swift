@@ -6,6 +6,9 @@ extension Consensus {
     /// What an entry weighs besides its payload.
     private static let entryOverheadBytes = 64
 
+    /// Rounds for the sake of commits stop here, far below what `RoundLedger` remembers.
+    private static let commitRoundsOpenMax = 16
+
     func size(of entry: Entry) -> Int { entry.payload.count + Self.entryOverheadBytes }
 
     // MARK: Proposing
@@ -110,6 +113,8 @@ extension Consensus {
         commitIndex = reached
         replicateToAll(now: now, into: &effects)
         openReadRoundIfWanted(now: now, into: &effects)
+        // Nothing on its way will tell the followers of this commit: tell them now, not at the next heartbeat.
+        if reached == log.lastIndex, rounds.openCount < Self.commitRoundsOpenMax { beat(now: now, into: &effects) }
     }
 
     /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).
