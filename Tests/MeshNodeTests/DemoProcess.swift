@@ -245,7 +245,8 @@ enum LoopbackPorts {
     private static let attempts = 64
 
     static func free() throws -> (http: Int, mesh: Int) {
-        (http: try run(over: [.stream]), mesh: try run(over: [.stream, .datagram]))
+        // Each run is sought in a half of its own, so that the two never overlap.
+        (http: try run(over: [.stream], in: 20_000..<26_000), mesh: try run(over: [.stream, .datagram], in: 26_000..<32_000))
     }
 
     private enum Kind {
@@ -260,12 +261,12 @@ enum LoopbackPorts {
         }
     }
 
-    private static func run(over kinds: [Kind]) throws -> Int {
+    private static func run(over kinds: [Kind], in ports: Range<Int>) throws -> Int {
         for _ in 0..<attempts {
-            let base = Int.random(in: 20_000..<32_000 - count)
+            let base = Int.random(in: ports.dropLast(count))
             if (base..<base + count).allSatisfy({ port in kinds.allSatisfy { isFree(port, $0) } }) { return base }
         }
-        throw DemoTrouble("found no \(count) free loopback ports in a row between 20000 and 32000")
+        throw DemoTrouble("found no \(count) free loopback ports in a row in \(ports)")
     }
 
     /// Nobody listens on this TCP port.
