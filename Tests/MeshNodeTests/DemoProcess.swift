@@ -246,7 +246,9 @@ enum LoopbackPorts {
 
     static func free() throws -> (http: Int, mesh: Int) {
         // Each run is sought in a half of its own, so that the two never overlap.
-        (http: try run(over: [.stream], in: 20_000..<26_000), mesh: try run(over: [.stream, .datagram], in: 26_000..<32_000))
+        let http = try run(over: [.stream], in: 20_000..<26_000)
+        let mesh = try run(over: [.stream, .datagram], in: 26_000..<32_000)
+        return (http, mesh)
     }
 
     private enum Kind {
