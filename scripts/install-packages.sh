@@ -85,7 +85,12 @@ if [ "$with_tests" = true ]; then
     [ -x /usr/sbin/iptables ] || [ -x /sbin/iptables ] || has_command iptables || wanted+=(iptables)
     has_command curl || wanted+=(curl)
     if [ ${#wanted[@]} -gt 0 ] && ! install "${wanted[@]}"; then
-        warn "Not installed: ${wanted[*]}. The tests that use them will be SKIPPED." \
-            "To run them: apt-get install ${wanted[*]}"
+        # One that cannot be had must not keep the others away.
+        failed=()
+        for package in "${wanted[@]}"; do install "$package" || failed+=("$package"); done
+        if [ ${#failed[@]} -gt 0 ]; then
+            warn "Not installed: ${failed[*]}. The tests that use them will be SKIPPED." \
+                "To run them: apt-get install ${failed[*]}"
+        fi
     fi
 fi
