@@ -108,6 +108,7 @@ struct MeshClient {
     private func request(_ method: Method, _ path: String, body: Data? = nil) async throws -> ByteBuffer {
         var request = HTTPClientRequest(url: base + path)
         request.method = method == .GET ? .GET : .POST
+        request.headers.add(name: "User-Agent", value: "meshnode \(Agent.version) command line")
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let body {
             request.headers.add(name: "Content-Type", value: "application/json")

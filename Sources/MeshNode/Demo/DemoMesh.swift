@@ -125,7 +125,7 @@ final class DemoChildren: Sendable {
         }
         process.standardOutput = output
         process.standardError = output
-        try process.run()
+        try process.runHearingSignals()
         children.withLock { $0[name] = Child(process: process, lifeline: lifeline, log: log) }
     }
 

@@ -86,7 +86,7 @@ struct DemoModel {
         process.standardOutput = pipe
         process.standardError = pipe
         do {
-            try process.run()
+            try process.runHearingSignals()
         } catch {
             return "\(error)"
         }

@@ -28,7 +28,7 @@ package enum BoundedCommand {
         process.standardOutput = pipe
         process.standardError = FileHandle.nullDevice
         process.terminationHandler = { _ in isDone.signal() }
-        guard (try? process.run()) != nil else { return nil }
+        guard (try? process.runHearingSignals()) != nil else { return nil }
         // One that prints more than the pipe holds blocks, and so runs into the limit.
         guard isDone.wait(timeout: .now() + timeLimit.inSeconds) == .success else {
             kill(process.processIdentifier, SIGKILL)

@@ -26,6 +26,7 @@ def main() -> None:
     params.port = port
     params.n_ctx = 2048 * parallel
     params.n_parallel = parallel
+    params.cpuparams.n_threads = 1
     params.model_alias = {"smollm2:135m"}
     params.endpoint_metrics = True
     server = xllamacpp.Server(params)
