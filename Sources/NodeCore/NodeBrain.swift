@@ -158,11 +158,13 @@ package struct NodeBrain: Sendable {
         }
     }
 
-    /// Any authentic frame is a sign of life, and saves gossip a probe. Told at most every tenth of a second for each
+    private static let hearInterval: Duration = .milliseconds(250)
+
+    /// Any authentic frame is a sign of life, and saves gossip a probe. Told at most four times a second for each
     /// peer: gossip counts in larger steps, and a busy leader hears thousands of frames a second.
     private mutating func noteHeard(_ peer: NodeID, at place: Int, now: Instant) {
         guard now >= hearNextAt[place] else { return }
-        hearNextAt[place] = now + .milliseconds(100)
+        hearNextAt[place] = now + Self.hearInterval
         membership.noteHeard(peer, now: now)
     }
 

@@ -27,6 +27,7 @@ package struct SimulatedDisk: Sendable {
     }
 
     private struct File: Sendable {
+        let name: String
         var content: [UInt8] = []
         var pending: [Pending] = []
         var isNameDurable = false
@@ -37,7 +38,8 @@ package struct SimulatedDisk: Sendable {
     var syncLatency: ClosedRange<Duration> = .microseconds(80)...(.microseconds(400))
     /// Nothing completes any more; the node does not notice by itself.
     var isHung = false
-    private var files: [String: File] = [:]
+    /// Sorted by name; a handful.
+    private var files: [File] = []
 
     package init() {}
 
@@ -46,7 +48,7 @@ package struct SimulatedDisk: Sendable {
         switch operation {
         case .write(let name, let offset, let bytes): change(name, .write(offset: offset, bytes: bytes))
         case .truncate(let name, let length): change(name, .truncate(length: length))
-        case .remove(let name): files[name]?.isRemoved = true
+        case .remove(let name): place(of: name).map { files[$0].isRemoved = true }
         case .sync, .syncDirectory: break
         }
     }
@@ -54,15 +56,10 @@ package struct SimulatedDisk: Sendable {
     /// The sync completed: what was pending is durable.
     package mutating func finishSync(_ operation: DiskOperation) {
         switch operation {
-        case .sync(let name): files[name]?.pending.removeAll(keepingCapacity: true)
+        case .sync(let name): place(of: name).map { files[$0].pending.removeAll(keepingCapacity: true) }
         case .syncDirectory:
-            for name in files.keys.sorted() {
-                if files[name]?.isRemoved == true {
-                    files[name] = nil
-                } else {
-                    files[name]?.isNameDurable = true
-                }
-            }
+            files.removeAll(where: \.isRemoved)
+            for place in files.indices { files[place].isNameDurable = true }
         case .write, .truncate, .remove: break
         }
     }
@@ -77,8 +74,9 @@ package struct SimulatedDisk: Sendable {
     /// The power goes: keeps a random prefix of each file's pending changes, the last of them torn.
     package mutating func cutPower(random: inout SeededRandom) {
         isHung = false
-        for name in files.keys.sorted() {
-            guard var file = files.removeValue(forKey: name) else { continue }
+        let before = files
+        files = []
+        for var file in before {
             if !file.isNameDurable, random.chance(1, in: 2) { continue }
             for pending in file.pending.reversed() { Self.revert(pending, in: &file.content) }
             let kept = random.below(file.pending.count + 1)
@@ -87,35 +85,42 @@ package struct SimulatedDisk: Sendable {
                 let change = isTorn ? Self.tear(pending.change, random: &random) : pending.change
                 _ = Self.apply(change, to: &file.content)
             }
-            files[name] = File(content: file.content, isNameDurable: true)
+            files.append(File(name: file.name, content: file.content, isNameDurable: true))
         }
     }
 
     /// The process died but the machine did not: the system still writes what it was given.
     package mutating func killProcess() {
         isHung = false
-        for name in files.keys.sorted() {
-            guard let file = files.removeValue(forKey: name), !file.isRemoved else { continue }
-            files[name] = File(content: file.content, isNameDurable: true)
+        files.removeAll(where: \.isRemoved)
+        for place in files.indices {
+            files[place].pending = []
+            files[place].isNameDurable = true
         }
     }
 
     /// Throws everything away, as after the machine was installed anew.
-    package mutating func wipe() { files = [:] }
+    package mutating func wipe() { files = [] }
 
     /// Inverts one bit of what is durable; false if there is no such byte.
     package mutating func flipBit(_ bit: Int, of name: String) -> Bool {
-        guard let file = files[name], bit / 8 < file.content.count else { return false }
-        files[name]?.content[bit / 8] ^= 1 << (bit % 8)
+        guard let place = place(of: name), bit / 8 < files[place].content.count else { return false }
+        files[place].content[bit / 8] ^= 1 << (bit % 8)
         return true
     }
 
+    /// The newest file has the greatest name, and is the one that is written.
+    private func place(of name: String) -> Int? { files.lastIndex { $0.name == name } }
+
     private mutating func change(_ name: String, _ change: Change) {
-        // Taken out while it changes, so that its bytes are changed in place.
-        var file = files.removeValue(forKey: name) ?? File()
-        file.isRemoved = false
-        file.pending.append(Self.apply(change, to: &file.content))
-        files[name] = file
+        var place = place(of: name) ?? files.endIndex
+        if place == files.endIndex {
+            place = files.firstIndex { name < $0.name } ?? files.endIndex
+            files.insert(File(name: name), at: place)
+        }
+        files[place].isRemoved = false
+        let pending = Self.apply(change, to: &files[place].content)
+        files[place].pending.append(pending)
     }
 
     private static func apply(_ change: Change, to content: inout [UInt8]) -> Pending {
@@ -161,11 +166,11 @@ extension SimulatedDisk: DiskReader {
     package struct MissingFile: Error { let name: String }
 
     package func fileNames() throws -> [String] {
-        files.filter { !$0.value.isRemoved }.keys.sorted()
+        files.filter { !$0.isRemoved }.map(\.name)
     }
 
     package func read(_ file: String) throws -> [UInt8] {
-        guard let found = files[file], !found.isRemoved else { throw MissingFile(name: file) }
-        return found.content
+        guard let place = place(of: file), !files[place].isRemoved else { throw MissingFile(name: file) }
+        return files[place].content
     }
 }

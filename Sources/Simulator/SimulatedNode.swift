@@ -72,6 +72,14 @@ struct SimulatedNode: Sendable {
         held = []
     }
 
+    /// Whether a wake-up that was queued in this life is still wanted; it is used up. (Mutating, so that the node is not
+    /// copied to be asked.)
+    mutating func takeWake(life queuedIn: Int, at now: Instant) -> Bool {
+        guard life == queuedIn, wakeAt <= now else { return false }
+        wakeAt = .distantFuture
+        return true
+    }
+
     /// One input, or the passing of time.
     mutating func take(_ input: NodeInput?, at now: Instant, into effects: inout [NodeEffect]) {
         let local = clock.local(now)

@@ -107,8 +107,7 @@ package struct World: Sendable {
     private mutating func handle(_ event: WorldEvent) {
         switch event {
         case .wake(let node, let life):
-            guard nodes[node].life == life, nodes[node].wakeAt <= now else { return }
-            nodes[node].wakeAt = .distantFuture
+            guard nodes[node].takeWake(life: life, at: now) else { return }
             trace.record(1, node: node, at: now)
             step(node, nil)
         case .arrival(let node, let parcel):
@@ -350,7 +349,7 @@ package struct World: Sendable {
     private func makeSealer(for node: Int) -> any FrameSealer {
         let isSealed = settings.isSealed ?? settings.seed.isMultiple(of: 16)
         guard isSealed else {
-            return ClearFrameSealer(me: nodes[node].id, bootEpoch: UInt64(nodes[node].life))
+            return ClearFrameSealer(me: node, nodes: nodes.map(\.id), bootEpoch: UInt32(nodes[node].life))
         }
         return SharedKeyFrameSealer(
             cluster: ClusterKey.simulated(id: Provision.cluster), me: nodes[node].id,
