@@ -82,8 +82,8 @@ extension NodeBrain {
         }
     }
 
-    /// The leader, as long as it was heard within E. A replica without a vote remembers its leader for ever: what it sent
-    /// there meanwhile would have to be answered with "outcome unknown".
+    /// The leader, as long as it was heard within E. A replica without a vote remembers its leader for ever: what it
+    /// sent there meanwhile would have to be answered with "outcome unknown".
     private func reachableLeader(at now: Instant) -> ReplicaID? {
         if consensus.role == .leader { return consensus.leader }
         guard let heardAt = consensus.leaderContact, now < heardAt + timing.electionTimeout else { return nil }

@@ -24,7 +24,8 @@ struct ProposalTable: Sendable {
         /// Where the newest attempt went, so that it is not repeated needlessly.
         var sentTo: (leader: ReplicaID, term: Term)?
         var resendAt: Instant = .distantFuture
-        /// After a refusal: not before this, so that two nodes that disagree on who leads do not ask each other in a circle.
+        /// After a refusal: not before this, so that two nodes that disagree on who leads do not ask each other in a
+        /// circle.
         var resendNotBefore: Instant = .zero
 
         /// Every attempt was refused, or none was made: nothing was appended.

@@ -32,7 +32,7 @@ struct ClearFrameSealer: FrameSealer {
     var overhead: Int { Self.headerBytes }
 
     mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID) -> [UInt8] {
-        guard let place = nodes.indices.first(where: { nodes[$0].low == recipient.low && nodes[$0] == recipient }) else {
+        guard let place = nodes.firstIndex(where: { $0.low == recipient.low && $0 == recipient }) else {
             preconditionFailure("\(recipient) is no node of this world")
         }
         counter += 1

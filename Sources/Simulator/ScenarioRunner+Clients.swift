@@ -63,8 +63,8 @@ extension ScenarioRunner {
         return verdicts.map { "\(label) on \($0.nodes.joined(separator: " ")): \($0.verdict)" }
     }
 
-    /// As an agent does: a session that is absent has ended, unless its grant is an entry that this node has yet to apply.
-    /// A fresh node waits for it; one that is cut off says so. Nil for a node that does not run.
+    /// As an agent does: a session that is absent has ended, unless its grant is an entry that this node has yet to
+    /// apply. A fresh node waits for it; one that is cut off says so. Nil for a node that does not run.
     private mutating func judge(_ session: NamedSession, on node: Int) -> String? {
         _ = world.run(atMost: .seconds(1)) { world in
             guard let view = world.view(of: node) else { return true }
@@ -156,7 +156,9 @@ extension ScenarioRunner {
     private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, NamedSession?) {
         let label = try require("session", command)
         guard let id = sessions[label] else {
-            throw ScenarioError(line: command.line, reason: "no session was named '\(label)'; write 'login n1 user=ada as=\(label)' before")
+            throw ScenarioError(
+                line: command.line,
+                reason: "no session was named '\(label)'; write 'login n1 user=ada as=\(label)' before")
         }
         return (label, id)
     }

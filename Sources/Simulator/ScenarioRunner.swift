@@ -64,7 +64,8 @@ package struct ScenarioRunner: Sendable {
         var found: [Int] = []
         for name in names {
             guard let index = world.index(named: name) else {
-                throw ScenarioError(line: command.line, reason: "there is no node '\(name)'; nodes are n1...n\(world.nodeCount)")
+                throw ScenarioError(
+                    line: command.line, reason: "there is no node '\(name)'; nodes are n1...n\(world.nodeCount)")
             }
             found.append(index)
         }

@@ -64,7 +64,9 @@ package struct Swarm: Sendable {
             }
             mendEverything()
             var violations: [String] = []
-            if !converge() { violations.append("no common primary within \(settings.convergenceLimit) after everything was mended") }
+            if !converge() {
+                violations.append("no common primary within \(settings.convergenceLimit) of mending everything")
+            }
             world.run(for: .seconds(25))
             clients.collect(&world)
             violations += world.allViolations()
