@@ -1,6 +1,6 @@
 /// How long a request would take at one place: the sum that decisions compare.
 ///
-///     ETA = round trip + queue + w * load + prompt * prefill pace + output * decode pace + risk
+///     ETA = round trip + queue + w * load + overhead + prompt * prefill pace + output * decode pace + risk
 ///
 /// CPU load is no term: it is the wrong signal for a node whose GPU does the work. Loading is weighted below one,
 /// because a model that is loaded once then serves those who come after.
@@ -61,7 +61,7 @@ package struct CostModel: Hashable, Sendable {
         estimate.roundTrip = place.roundTrip ?? config.unknownRoundTrip
         let loadSeconds = place.isLoaded ? 0 : place.speed.loadSeconds
         estimate.load = config.loadWeight * loadSeconds
-        estimate.prefill = promptTokens * place.speed.prefillPace
+        estimate.prefill = place.speed.overhead + promptTokens * place.speed.prefillPace
         let company = max(0, min(place.requests, slots - 1))
         estimate.decode = outputTokens * place.speed.decodePace * (1 + place.speed.crowding * company)
         let service = place.serviceSeconds ?? estimate.prefill + estimate.decode

@@ -27,12 +27,14 @@ package struct RequestOutcome: Hashable, Sendable {
     }
 
     package var result: Result
-    /// 0 if the backend did not say: the estimate then stands.
+    /// Tokens that were read for this answer, without those that a cache held. 0 if the backend did not say: the
+    /// estimate then stands.
     package var promptTokens: Int
     package var outputTokens: Int
     /// Until the first token arrived here.
     package var firstByteAfter: Duration?
-    /// Figures that the backend itself reported, without queue and network: better than what is seen from here.
+    /// Figures that the backend itself reported, without queue and network: better than what is seen from here. A
+    /// configured slowdown is not in them; the router adds it.
     package var prefillSeconds: Double?
     package var decodeSeconds: Double?
     package var loadSeconds: Double?
@@ -82,7 +84,7 @@ extension Router {
     package mutating func noteMissedFirstByte(_ ticket: RequestTicket, now: Instant) {
         guard let speed = speedEntry(of: ticket) else { return }
         let waited = (now - ticket.startedAt).inSeconds - ticket.estimate.queue - ticket.estimate.roundTrip
-        speeds.noteMissedFirstByte(speed, seconds: waited, promptTokens: ticket.promptTokens)
+        speeds.noteMissedFirstByte(speed, seconds: waited, promptTokens: ticket.promptTokens, now: now)
     }
 
     /// The attempt ended. Exactly once for each ticket; a second time changes nothing but what was learned.
@@ -106,25 +108,35 @@ extension Router {
 
     private mutating func learn(from ticket: RequestTicket, _ outcome: RequestOutcome, now: Instant) {
         guard let speed = speedEntry(of: ticket) else { return }
-        let prompt = outcome.promptTokens > 0 ? outcome.promptTokens : ticket.promptTokens
-        let total = (now - ticket.startedAt).inSeconds
-        let firstByte = outcome.firstByteAfter?.inSeconds
-        speeds.noteLoaded(speed)
+        speeds.noteAnswer(speed)
         if outcome.outputTokens > 0 { outputTokens.note(Double(outcome.outputTokens)) }
         if let load = outcome.loadSeconds, load > 0.1 { speeds.noteLoad(speed, seconds: load) }
+        let total = (now - ticket.startedAt).inSeconds
+        let slowdown = speeds.slowdown(speed)
+        // Whatever a backend claims, it was not longer than the whole.
+        let toldPrefill = outcome.prefillSeconds.flatMap { $0 > 0 ? min($0 * slowdown, total) : nil }
+        let toldDecode = outcome.decodeSeconds.flatMap { $0 > 0 ? min($0 * slowdown, total) : nil }
+        let firstByte = outcome.firstByteAfter?.inSeconds
+        let beforeOutput = firstByte ?? toldDecode.map { total - $0 }
+        let prompt = outcome.promptTokens > 0 ? outcome.promptTokens : ticket.promptTokens
         // From here a wait for a slot cannot be told from a slow prefill: learn that only where no wait was expected.
-        let isUndisturbed = ticket.wasLoaded && ticket.estimate.queue == 0
-        let prefill = outcome.prefillSeconds ?? (isUndisturbed ? firstByte.map { $0 - ticket.estimate.roundTrip } : nil)
-        if let prefill, prefill > 0, prompt > 0 { speeds.notePrefill(speed, secondsPerToken: prefill / Double(prompt)) }
-        let decode = outcome.decodeSeconds ?? firstByte.map { total - $0 }
-        if let decode, outcome.outputTokens > 1 {
-            let steps = Double(outcome.decodeSeconds == nil ? outcome.outputTokens - 1 : outcome.outputTokens)
-            speeds.noteDecode(speed, secondsPerToken: decode / steps, beside: ticket.beside)
+        let own =
+            ticket.wasLoaded && ticket.estimate.queue == 0
+            ? beforeOutput.map { $0 - ticket.estimate.roundTrip } : nil
+        if let toldPrefill {
+            speeds.notePrefill(speed, seconds: toldPrefill, tokens: prompt, now: now)
+            if let own { speeds.noteOverhead(speed, seconds: own - toldPrefill, now: now) }
+        } else if let own {
+            speeds.noteFirstByte(speed, seconds: own, tokens: prompt, now: now)
         }
-        if let decode {
-            let inSlot = decode + (prefill ?? ticket.estimate.prefill)
-            if inSlot > 0 { speeds.noteService(speed, seconds: inSlot) }
+        guard let decode = toldDecode ?? firstByte.map({ total - $0 }) else { return }
+        if outcome.outputTokens > 1 {
+            // The first token came with the first byte.
+            let steps = toldDecode == nil ? outcome.outputTokens - 1 : outcome.outputTokens
+            speeds.noteDecode(speed, seconds: decode, tokens: steps, beside: ticket.beside, now: now)
         }
+        let inSlot = decode + (toldPrefill ?? own ?? ticket.estimate.prefill)
+        if inSlot > 0 { speeds.noteService(speed, seconds: inSlot) }
     }
 
     private mutating func speedEntry(of ticket: RequestTicket) -> Int? {

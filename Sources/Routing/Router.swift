@@ -178,9 +178,11 @@ package struct Router: Sendable {
     }
 
     private func estimate(_ place: Placement, request: RoutingRequest, output: Double, now: Instant) -> Estimate {
-        let speed = speeds.forecast(place.speed)
+        let speed = speeds.forecast(place.speed, now: now)
         let prompt = Double(request.promptTokens)
-        let service = speeds.serviceSeconds(place.speed) ?? prompt * speed.prefillPace + output * speed.decodePace
+        let service =
+            speeds.serviceSeconds(place.speed)
+            ?? speed.overhead + prompt * speed.prefillPace + output * speed.decodePace
         let requests = health.nodes[place.node].backends[place.backend].backlog
             .expectedRequests(now: now, serviceSeconds: service)
         return costs.estimate(

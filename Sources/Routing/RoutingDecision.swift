@@ -8,6 +8,7 @@ package struct Estimate: Hashable, Sendable {
     package var queue = 0.0
     /// Until the model is in memory, weighted (`CostModel.Config.loadWeight`); 0 if it is.
     package var load = 0.0
+    /// Reading the prompt, and what any request costs before that.
     package var prefill = 0.0
     package var decode = 0.0
     /// The price of likely failure: what it costs to notice it and to begin anew.
@@ -67,18 +68,18 @@ package struct RoutingDecision: Hashable, Sendable {
 
     package static let headerBytesMax = 511
 
-    /// For `X-Mesh-Decision`: printable ASCII, at most `headerBytesMax` bytes, milliseconds.
+    /// For `X-Mesh-Decision`: printable ASCII, at most `headerBytesMax` bytes.
     ///
-    ///     vengeance/ollama eta=1240 rtt=2 queue=0 load=0 prefill=210 decode=1020 risk=8; runpod-tx=1890; sark:dead
+    ///     vengeance/ollama eta=1240ms rtt=2ms queue=0ms load=0ms prefill=210ms decode=1020ms risk=8ms; sark:dead
     package var header: String {
         let estimate = winner.estimate
         var text = "\(Self.token(winner.nodeName))/\(Self.token(winner.backend))"
-        text += " eta=\(Self.milliseconds(estimate.total))"
+        text += " eta=\(Self.milliseconds(estimate.total))ms"
         let terms = [
             ("rtt", estimate.roundTrip), ("queue", estimate.queue), ("load", estimate.load),
             ("prefill", estimate.prefill), ("decode", estimate.decode), ("risk", estimate.risk),
         ]
-        for (name, seconds) in terms { text += " \(name)=\(Self.milliseconds(seconds))" }
+        for (name, seconds) in terms { text += " \(name)=\(Self.milliseconds(seconds))ms" }
         let othersCount = losers.count + excluded.count
         for position in 0..<othersCount {
             let isLoser = position < losers.count
@@ -92,7 +93,7 @@ package struct RoutingDecision: Hashable, Sendable {
     }
 
     private static func text(of loser: Candidate) -> String {
-        "; \(token(loser.nodeName))=\(milliseconds(loser.estimate.total))"
+        "; \(token(loser.nodeName))=\(milliseconds(loser.estimate.total))ms"
     }
 
     private static func text(of excluded: ExcludedNode) -> String {

@@ -223,20 +223,26 @@ struct RouterTests {
         #expect(try bench.winner(chat).node == Bench.id(2))
     }
 
-    @Test("seen speed overrides what the node says of itself")
+    @Test("seen speed overrides what the node says of itself, but no sample by more than four times")
     func learning() throws {
         let bench = Bench()
         bench.add(1, decode: 128)
         bench.add(2, decode: 64)
-        let ticket = bench.start(try bench.winner(chat))
-        bench.finish(
-            ticket,
-            RequestOutcome(.success, promptTokens: 100, outputTokens: 101, firstByteAfter: .milliseconds(50)),
-            after: .milliseconds(10_050))
-        let decision = try bench.decide(chat).get()
-        #expect(decision.winner.node == Bench.id(2))
-        // 100 tokens in 10 s, seen alone.
-        #expect(abs((decision.losers.first?.estimate.decode ?? 0) - 10) < 0.01)
+        var seen: [Double] = []
+        for _ in 0..<30 {
+            var request = chat
+            request.excluded = [Bench.id(2)]
+            let ticket = bench.start(try bench.winner(request))
+            // 100 tokens in 10 s, alone.
+            bench.finish(
+                ticket,
+                RequestOutcome(.success, promptTokens: 100, outputTokens: 101, firstByteAfter: .milliseconds(50)),
+                after: .milliseconds(10_050))
+            seen.append(try bench.winner(request).estimate.decode)
+        }
+        #expect(seen[0] > 1.5 && seen[0] < 100.0 / 128 * 4)
+        #expect(abs(seen[29] - 10) < 0.5)
+        #expect(try bench.winner(chat).node == Bench.id(2))
     }
 
     @Test("an untried model is priced by its size on a backend that is known")
@@ -247,14 +253,16 @@ struct RouterTests {
         let models = both.compactMap { ModelReport(name: $0.key, backend: 0, isLoaded: true, sizeBytes: $0.value) }
         for page in Catalog.makePages(models) { bench.router.update(Bench.id(1), catalog: page) }
         let small = RoutingRequest(model: "small:8b", promptTokens: 100, outputTokens: 100)
-        bench.finish(
-            bench.start(try bench.winner(small)),
-            RequestOutcome(
-                .success, promptTokens: 100, outputTokens: 100, firstByteAfter: .milliseconds(100), prefillSeconds: 0.1,
-                decodeSeconds: 1))
+        for _ in 0..<40 {
+            bench.finish(
+                bench.start(try bench.winner(small)),
+                RequestOutcome(
+                    .success, promptTokens: 100, outputTokens: 100, firstByteAfter: .milliseconds(110),
+                    prefillSeconds: 0.1, decodeSeconds: 1), after: .milliseconds(1110))
+        }
         let big = try bench.winner(RoutingRequest(model: "big:70b", promptTokens: 100, outputTokens: 100))
-        #expect(abs(big.estimate.decode - 8) < 0.01)
-        #expect(abs(big.estimate.prefill - 0.8) < 0.01)
+        #expect(abs(big.estimate.decode - 8) < 0.3)
+        #expect(abs(big.estimate.prefill - 0.8) < 0.05)
     }
 
     @Test("a ticket survives its node's removal, return and change of backends")
@@ -298,7 +306,7 @@ struct RouterTests {
         lone.add(2, name: "sark", standing: .gone)
         #expect(
             try lone.decide(chat).get().header
-                == "vengeance/ollama eta=816 rtt=10 queue=0 load=0 prefill=24 decode=781 risk=0; sark:dead")
+                == "vengeance/ollama eta=816ms rtt=10ms queue=0ms load=0ms prefill=24ms decode=781ms risk=0ms; sark:dead")
     }
 
     @Test("the same questions with the same seed get the same answers")

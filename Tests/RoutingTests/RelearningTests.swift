@@ -1,0 +1,147 @@
+import Primitives
+import Routing
+import Testing
+
+/// Nodes of equal hardware that differ only in their configured slowdown, as a demonstration on one machine has them,
+/// asked one short prompt after another in virtual time.
+private struct SlowedMesh {
+    static let slowdowns = [1.0, 1.5, 2, 6]
+    static let request = RoutingRequest(model: "smollm2:135m", promptTokens: 31)
+
+    var router = Router()
+    var random: SeededRandom
+    var now = Instant.zero
+
+    init(seed: UInt64) {
+        random = SeededRandom(seed: seed)
+        for (index, slowdown) in Self.slowdowns.enumerated() {
+            let model = ModelReport(name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98_000_000)
+            router.update(
+                NodeObservation(
+                    node: Self.id(index), name: "x\(slowdown)", roundTrip: .milliseconds(1),
+                    vitals: Vitals(cpuLoad: 1, cores: 2, memoryUsedBytes: 0, memoryTotalBytes: 4 << 30),
+                    load: Load(backends: [BackendReport(name: "b", kind: .openai, slots: 4, slowdown: slowdown)]),
+                    catalogs: Catalog.makePages(model.map { [$0] } ?? []), receivedAt: now))
+        }
+    }
+
+    static func id(_ index: Int) -> NodeID { NodeID(high: 0, low: UInt64(index + 1)) }
+
+    func explain() throws -> RoutingDecision {
+        var copy = self
+        return try copy.router.decide(Self.request, now: now, random: &copy.random).get()
+    }
+
+    /// Asks once; the place answers `factor` times as slowly as usual. Returns its position.
+    @discardableResult
+    mutating func ask(factor: Double = 1, isTold: Bool = true) throws -> Int {
+        let decision = try router.decide(Self.request, now: now, random: &random).get()
+        let index = Int(decision.winner.node.low) - 1
+        let noise = 0.7 + 0.6 * Double(random.below(1001)) / 1000
+        let prefill = 31.0 / 384 * noise * factor
+        let tokens = 10 + random.below(20)
+        let decode = Double(tokens) / 151 * noise * factor
+        let overhead = 0.005 * noise
+        let slowdown = Self.slowdowns[index]
+        let ticket = router.noteStarted(decision.winner, promptTokens: 31, now: now)
+        let startedAt = now
+        now += .nanoseconds(Int64((overhead + prefill + decode) * slowdown * 1e9))
+        let firstByte = Duration.nanoseconds(Int64((overhead + prefill) * slowdown * 1e9))
+        router.noteFinished(
+            ticket,
+            RequestOutcome(
+                .success, promptTokens: 31, outputTokens: tokens, firstByteAfter: isTold ? nil : firstByte,
+                prefillSeconds: isTold ? prefill : nil, decodeSeconds: isTold ? decode : nil), now: now)
+        precondition(now > startedAt, "an answer took no time")
+        now += .seconds(1)
+        return index
+    }
+}
+
+@Suite("Learning and forgetting speeds")
+struct RelearningTests {
+    @Test("a cold first sample does not exile a node", arguments: [true, false])
+    func coldFirstSample(isTold: Bool) throws {
+        for seed in UInt64(1)...50 {
+            var mesh = SlowedMesh(seed: seed)
+            try #require(try mesh.ask(factor: 40, isTold: isTold) == 0)
+            var wins = 0
+            for _ in 0..<20 { wins += try mesh.ask(isTold: isTold) == 0 ? 1 : 0 }
+            #expect(wins >= 16, "seed \(seed)")
+        }
+    }
+
+    @Test("one sample moves an estimate by no more than four times")
+    func bounded() throws {
+        var mesh = SlowedMesh(seed: 1)
+        for _ in 0..<20 { try mesh.ask() }
+        let before = try mesh.explain().winner
+        try #require(before.node == SlowedMesh.id(0))
+        let ticket = mesh.router.noteStarted(before, promptTokens: 31, now: mesh.now)
+        mesh.now += .seconds(60)
+        mesh.router.noteFinished(
+            ticket,
+            RequestOutcome(.success, promptTokens: 31, outputTokens: 20, firstByteAfter: .seconds(30)), now: mesh.now)
+        let decision = try mesh.explain()
+        let after = try #require(([decision.winner] + decision.losers).first { $0.node == before.node }).estimate
+        #expect(after.decode <= before.estimate.decode * 4)
+        #expect(after.prefill <= before.estimate.prefill * 4 + 0.05)
+    }
+
+    @Test("an exiled node is tried again within five minutes, and one that recovered wins again")
+    func endOfExile() throws {
+        for seed in UInt64(1)...20 {
+            var mesh = SlowedMesh(seed: seed)
+            for _ in 0..<20 { try mesh.ask() }
+            // The fastest node stalls until it is left.
+            var stalls = 0
+            while try mesh.explain().winner.node == SlowedMesh.id(0) {
+                try mesh.ask(factor: 40)
+                stalls += 1
+                try #require(stalls < 10, "seed \(seed): a stalled node keeps winning")
+            }
+            let exiledAt = mesh.now
+            while try mesh.ask() != 0 {
+                try #require(mesh.now - exiledAt < .seconds(300), "seed \(seed): still in exile")
+            }
+            for _ in 0..<20 { try mesh.ask() }
+            var wins = 0
+            for _ in 0..<50 { wins += try mesh.ask() == 0 ? 1 : 0 }
+            #expect(wins >= 45, "seed \(seed)")
+        }
+    }
+
+    @Test("of equals with unlike slowdowns the fastest wins nine times in ten, after twenty noisy prompts",
+        arguments: [true, false])
+    func slowdownsShow(isTold: Bool) throws {
+        var wins = 0
+        var inOrder = 0
+        for seed in UInt64(1)...50 {
+            var mesh = SlowedMesh(seed: seed)
+            for _ in 0..<20 { try mesh.ask(isTold: isTold) }
+            for _ in 0..<100 { wins += try mesh.ask(isTold: isTold) == 0 ? 1 : 0 }
+            let decision = try mesh.explain()
+            let order = [decision.winner.node] + decision.losers.map(\.node)
+            inOrder += order == (0..<4).map(SlowedMesh.id) ? 1 : 0
+        }
+        print("told \(isTold): the fastest won \(wins) of 5000, in order \(inOrder) of 50")
+        #expect(wins >= 4500)
+        #expect(inOrder >= 45)
+    }
+
+    @Test("an answer ends what silence had taught")
+    func silenceEnds() throws {
+        var mesh = SlowedMesh(seed: 3)
+        for _ in 0..<5 { try mesh.ask() }
+        let winner = try mesh.explain().winner
+        let ticket = mesh.router.noteStarted(winner, promptTokens: 31, now: mesh.now)
+        mesh.now += .seconds(10)
+        mesh.router.noteMissedFirstByte(ticket, now: mesh.now)
+        #expect(try mesh.explain().winner.node != winner.node)
+        mesh.router.noteFinished(
+            ticket,
+            RequestOutcome(.success, promptTokens: 31, outputTokens: 20, prefillSeconds: 0.08, decodeSeconds: 0.13),
+            now: mesh.now)
+        #expect(try mesh.explain().winner.node == winner.node)
+    }
+}
