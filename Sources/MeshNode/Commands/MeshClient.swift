@@ -99,6 +99,16 @@ struct MeshClient {
         (try? await request(.GET, "/health/live")) != nil
     }
 
+    /// Names a primary and is caught up with it.
+    func isReady() async -> Bool {
+        (try? await request(.GET, "/health/ready")) != nil
+    }
+
+    /// A write that the mesh must agree on.
+    func put(key: String, value: String) async throws {
+        _ = try await request(.PUT, "/mesh/v1/kv/\(key)", body: Data(value.utf8))
+    }
+
     private func decode<T: Decodable>(_ body: ByteBuffer) throws -> T {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -107,7 +117,7 @@ struct MeshClient {
 
     private func request(_ method: Method, _ path: String, body: Data? = nil) async throws -> ByteBuffer {
         var request = HTTPClientRequest(url: base + path)
-        request.method = method == .GET ? .GET : .POST
+        request.method = HTTPMethod(rawValue: method.rawValue)
         request.headers.add(name: "User-Agent", value: "meshnode \(Agent.version) command line")
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let body {
@@ -124,5 +134,5 @@ struct MeshClient {
         return content
     }
 
-    private enum Method { case GET, POST }
+    private enum Method: String { case GET, POST, PUT }
 }

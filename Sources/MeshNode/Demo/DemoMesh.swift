@@ -129,6 +129,13 @@ final class DemoChildren: Sendable {
         children.withLock { $0[name] = Child(process: process, lifeline: lifeline, log: log) }
     }
 
+    /// Ends one child at once, as a crash would, and waits until it is gone.
+    func kill(_ name: String) {
+        guard let process = children.withLock({ $0[name]?.process }) else { return }
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
     func pid(of name: String) -> Int32? { children.withLock { $0[name]?.process.processIdentifier } }
 
     /// Why a child that should be starting is gone; nil while it runs.
@@ -146,7 +153,7 @@ final class DemoChildren: Sendable {
         let all = children.withLock { Array($0.values) }
         for child in all where child.process.isRunning { child.process.terminate() }
         let insistence = DispatchWorkItem {
-            for child in all where child.process.isRunning { kill(child.process.processIdentifier, SIGKILL) }
+            for child in all where child.process.isRunning { Foundation.kill(child.process.processIdentifier, SIGKILL) }
         }
         DispatchQueue.global().asyncAfter(deadline: .now() + 5, execute: insistence)
         for child in all { child.process.waitUntilExit() }

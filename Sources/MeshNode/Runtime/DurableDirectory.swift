@@ -1,13 +1,6 @@
+import Foundation
 import Primitives
 import Raft
-
-#if canImport(Darwin)
-    import Darwin
-#else
-    // Foundation's module claims `stat` as soon as any file of the target imports it.
-    import CoreFoundation
-    import Glibc
-#endif
 
 /// Why an operation on the data directory failed.
 package enum DiskError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -61,7 +54,7 @@ package final class DurableDirectory: DiskReader {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw .failed(path: path, call: "open", code: errno) }
         do {
-            try Self.checkAccess(directory, path: path)
+            try Self.checkAccess(path: path)
             lock = try Self.takeLock(directory, path: path)
         } catch {
             close(directory)
@@ -101,9 +94,8 @@ package final class DurableDirectory: DiskReader {
         let descriptor = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { throw failure(file, "open") }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw failure(file, "stat") }
-        let size = Int(status.st_size)
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        guard size >= 0 else { throw failure(file, "lseek") }
         var bytes = [UInt8](repeating: 0, count: size)
         var done = 0
         while done < size {
@@ -181,16 +173,17 @@ package final class DurableDirectory: DiskReader {
 
     // MARK: The system
 
-    private static func checkAccess(_ directory: Int32, path: String) throws(DiskError) {
-        var status = stat()
-        guard fstat(directory, &status) == 0 else { throw .failed(path: path, call: "stat", code: errno) }
-        guard status.st_uid == geteuid() else {
-            let reason = "belongs to user \(status.st_uid), not to \(geteuid()); change its owner"
-            throw .refused(path: path, reason: reason)
+    /// Asked through Foundation: `stat` belongs to a different module in every set of imports.
+    private static func checkAccess(path: String) throws(DiskError) {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let owner = (attributes[.ownerAccountID] as? NSNumber)?.uint32Value,
+            let bits = (attributes[.posixPermissions] as? NSNumber)?.intValue
+        else { throw .failed(path: path, call: "stat", code: errno) }
+        guard owner == geteuid() else {
+            throw .refused(path: path, reason: "belongs to user \(owner), not to \(geteuid()); change its owner")
         }
-        let loose = status.st_mode & 0o077
-        guard loose == 0 else {
-            let mode = String(status.st_mode & 0o777, radix: 8)
+        guard bits & 0o077 == 0 else {
+            let mode = String(bits, radix: 8)
             throw .refused(path: path, reason: "has mode \(mode), so others may enter it; run chmod 700 on it")
         }
     }

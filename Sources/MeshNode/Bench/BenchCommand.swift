@@ -6,7 +6,8 @@ import Simulator
 /// `meshnode bench`: measurements, one line of JSON each.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure, and print one line of JSON a figure.", subcommands: [BenchSimulator.self])
+        commandName: "bench", abstract: "Measure, and print one line of JSON a figure.", 
+        subcommands: [BenchMesh.self, BenchSimulator.self])
 }
 
 /// `meshnode bench sim`: how much faster than real time the simulator is.
