@@ -39,15 +39,21 @@ struct FadingPace: Hashable, Sendable {
     /// At `notedAt`, in samples.
     private var confidence = 0.0
     private var notedAt = Instant.zero
+    /// The last sample lay well above (1) or below (-1) the mean, or confirmed it (0).
+    private var lastSurprise = 0
 
     init() {}
 
+    /// One surprise may be chance. A second in the same direction says that the mean is wrong: it counts for half at once.
     /// - Parameter weight: 0...1, how much the sample says about the figure.
     mutating func note(_ value: Double, weight: Double = 1, now: Instant) {
         guard value.isFinite, value > 0, weight > 0 else { return }
         if let old = mean {
-            let isConfirmed = value > old / Self.agreement && value < old * Self.agreement
-            confidence = min((isConfirmed ? confidence : confidence(now: now)) + weight, Self.confidenceMax)
+            let surprise = value >= old * Self.agreement ? 1 : value <= old / Self.agreement ? -1 : 0
+            var held = surprise == 0 ? confidence : confidence(now: now)
+            if surprise != 0, surprise == lastSurprise { held = min(held, weight) }
+            lastSurprise = surprise
+            confidence = min(held + weight, Self.confidenceMax)
             mean = old + (value - old) * max(weight / confidence, Pace.weightMin * weight)
         } else {
             mean = value

@@ -108,7 +108,8 @@ package final class BackendMonitor: Sendable {
     }
 
     private func publishCatalogue() {
-        let models = backends.enumerated().flatMap { $0.element.modelReports(position: $0.offset) }
+        let now = core.now()
+        let models = backends.enumerated().flatMap { $0.element.modelReports(position: $0.offset, now: now) }
         let catalogue = Catalog(models: models)
         // Speeds change with every answer; a catalogue holds them in coarse steps, so that it seldom changes.
         let isNews = published.withLock { published in

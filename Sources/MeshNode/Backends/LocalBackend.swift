@@ -75,14 +75,14 @@ package final class LocalBackend: Sendable {
     }
 
     /// - Parameter position: in the node's list of backends.
-    package func modelReports(position: Int) -> [ModelReport] {
+    package func modelReports(position: Int, now: Instant) -> [ModelReport] {
         current.models.compactMap { model in
-            let speed = speeds[model.name]
+            let speed = speeds.speed(of: model.name, now: now)
             return ModelReport(
                 name: model.name, backend: position, pool: model.pool, isLoaded: model.isLoaded,
                 sizeBytes: model.sizeBytes, parametersMillions: model.parametersMillions, family: model.family,
-                contextTokens: model.contextTokens, prefillTokensPerSecond: speed?.prefill,
-                decodeTokensPerSecond: speed?.decode)
+                contextTokens: model.contextTokens, prefillTokensPerSecond: speed.prefill,
+                decodeTokensPerSecond: speed.decode)
         }
     }
 }
@@ -100,38 +100,5 @@ package struct FoundModel: Hashable, Sendable {
     package init(name: String, isLoaded: Bool) {
         self.name = name
         self.isLoaded = isLoaded
-    }
-}
-
-/// How fast this node found itself to be, by model: moving averages over requests that had the backend for themselves.
-package final class SpeedBoard: Sendable {
-    package struct Speed: Hashable, Sendable {
-        /// Tokens a second; nil before the first measurement.
-        package var prefill: Double?
-        package var decode: Double?
-    }
-
-    private static let modelCountMax = 256
-    /// The weight of the newest measurement: half of the memory is gone after about three.
-    private static let newestWeight = 0.2
-    private let speeds = Mutex<[String: Speed]>([:])
-
-    package subscript(_ model: String) -> Speed? { speeds.withLock { $0[model] } }
-
-    /// Figures that are zero, not finite, or for a model beyond the bound change nothing.
-    package func note(_ model: String, prefill: Double?, decode: Double?) {
-        speeds.withLock { speeds in
-            guard speeds[model] != nil || speeds.count < Self.modelCountMax else { return }
-            var speed = speeds[model] ?? Speed()
-            speed.prefill = Self.blend(speed.prefill, with: prefill)
-            speed.decode = Self.blend(speed.decode, with: decode)
-            speeds[model] = speed
-        }
-    }
-
-    private static func blend(_ old: Double?, with new: Double?) -> Double? {
-        guard let new, new.isFinite, new > 0 else { return old }
-        guard let old else { return new }
-        return old + (new - old) * newestWeight
     }
 }

@@ -275,7 +275,7 @@ final class Attempt: UpstreamReceiver {
             firstByteAfter: firstByteAt.map { slowed($0 - sentAt) }, elapsed: now - sentAt,
             completionTokens: relay.completionTokens, usage: relay.usage)
         let owner = owner
-        noteSpeeds(measure)
+        noteSpeeds(measure, now: now)
         close()
         owner?.attempt(finished: rest, measured: measure)
     }
@@ -332,20 +332,21 @@ final class Attempt: UpstreamReceiver {
     private func slowed(_ span: Duration) -> Duration { slowdown == 1 ? span : span * slowdown }
 
     /// Teaches the deadline, and from requests that nobody else disturbed the catalogue.
-    private func noteSpeeds(_ measure: AttemptMeasure) {
+    private func noteSpeeds(_ measure: AttemptMeasure, now: Instant) {
         guard case .local(let backend, let model) = place, let firstByteAt, let first = measure.firstByteAfter else {
             return
         }
         backend.firstBytes.note(environment.firstByteKey, seconds: (firstByteAt - sentAt).inSeconds)
-        guard backend.desk.counts.running == 1, measure.completionTokens > 1, !environment.firstByteKey.isWhole else {
-            return
+        guard backend.desk.counts.running == 1 else { return }
+        let usage = measure.usage
+        var decode = usage?.decode.map(slowed)
+        if decode == nil, !environment.firstByteKey.isWhole { decode = measure.elapsed - first }
+        if let decode { backend.speeds.noteDecode(model, tokens: measure.completionTokens, in: decode, now: now) }
+        // A first byte tells as much of the way there as of reading; only the server's own figure is a speed.
+        if let prefill = usage?.prefill.map(slowed) {
+            let tokens = usage?.prefillTokens ?? usage?.promptTokens ?? prompt.promptTokens
+            backend.speeds.notePrefill(model, tokens: tokens, in: prefill, now: now)
         }
-        let decode = (measure.usage?.decode.map(slowed) ?? measure.elapsed - first).inSeconds
-        let prefill = (measure.usage?.prefill.map(slowed) ?? first).inSeconds
-        let promptTokens = measure.usage?.promptTokens ?? prompt.promptTokens
-        backend.speeds.note(
-            model, prefill: prefill > 0 ? Double(promptTokens) / prefill : nil,
-            decode: decode > 0 ? Double(measure.completionTokens) / decode : nil)
     }
 }
 

@@ -2,9 +2,14 @@ import Primitives
 import Routing
 
 extension Gateway {
-    /// Where a prompt would go now, and why: every place with its costs, as one JSON document.
+    /// Assumed where a question names no length: a short conversation.
+    private static let explainedPromptTokens = 256
+
+    /// Where a prompt would go now, and why: every place with its costs, and the length that they are for, as one JSON
+    /// document.
     package func explain(model: String, promptTokens: Int?, maxTokens: Int?) -> [UInt8] {
-        let request = RoutingRequest(model: model, promptTokens: promptTokens ?? 100, outputTokensMax: maxTokens)
+        let promptTokens = promptTokens ?? Self.explainedPromptTokens
+        let request = RoutingRequest(model: model, promptTokens: promptTokens, outputTokensMax: maxTokens)
         let (winner, candidates, excluded): (Candidate?, [Candidate], [ExcludedNode]) =
             switch decide(request) {
             case .success(let decision): (decision.winner, [decision.winner] + decision.losers, decision.excluded)
@@ -25,7 +30,7 @@ extension Gateway {
             ])
         }
         return JSONValue.object([
-            "winner": winner.map { .string($0.nodeName) } ?? .null, "candidates": .array(places + others),
+            "winner": winner.map { .string($0.nodeName) } ?? .null, "prompt_tokens": .integer(promptTokens), "candidates": .array(places + others),
         ]).encode()
     }
 

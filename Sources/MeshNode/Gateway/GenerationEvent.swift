@@ -44,6 +44,8 @@ package enum FinishReason: String, Sendable, CaseIterable {
 package struct Usage: Hashable, Sendable {
     package var promptTokens = 0
     package var completionTokens = 0
+    /// Tokens that `prefill` was spent on: those that a cache held are not among them. Nil if not told.
+    package var prefillTokens: Int?
     package var load: Duration?
     package var prefill: Duration?
     package var decode: Duration?
@@ -51,5 +53,17 @@ package struct Usage: Hashable, Sendable {
     package init(promptTokens: Int = 0, completionTokens: Int = 0) {
         self.promptTokens = promptTokens
         self.completionTokens = completionTokens
+    }
+
+    /// What backends tell in several pieces, together; the newer figure counts.
+    package func merging(_ newer: Usage) -> Usage {
+        var merged = self
+        if newer.promptTokens > 0 { merged.promptTokens = newer.promptTokens }
+        if newer.completionTokens > 0 { merged.completionTokens = newer.completionTokens }
+        merged.prefillTokens = newer.prefillTokens ?? prefillTokens
+        merged.load = newer.load ?? load
+        merged.prefill = newer.prefill ?? prefill
+        merged.decode = newer.decode ?? decode
+        return merged
     }
 }

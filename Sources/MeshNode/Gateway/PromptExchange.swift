@@ -168,10 +168,14 @@ final class PromptExchange: AttemptOwner {
     func attempt(finished output: ByteBuffer, measured: AttemptMeasure) {
         guard !isOver else { return }
         attempt = nil
+        let usage = measured.usage
         finishTicket(
             RequestOutcome(
-                .success, promptTokens: measured.usage?.promptTokens ?? 0, outputTokens: measured.completionTokens,
-                firstByteAfter: prompt.isStreaming ? measured.firstByteAfter : nil))
+                .success, promptTokens: usage?.prefillTokens ?? usage?.promptTokens ?? 0,
+                outputTokens: measured.completionTokens,
+                firstByteAfter: prompt.isStreaming ? measured.firstByteAfter : nil,
+                prefillSeconds: usage?.prefill?.inSeconds, decodeSeconds: usage?.decode?.inSeconds,
+                loadSeconds: usage?.load?.inSeconds))
         if prompt.isStreaming {
             begin()
             if output.readableBytes > 0 { sink.piece(output) }

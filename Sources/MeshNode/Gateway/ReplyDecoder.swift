@@ -12,6 +12,7 @@ package struct ReplyDecoder {
     /// The dialect's own end was seen; a stream that closes without it was cut off.
     package private(set) var isComplete = false
     private var callCount = 0
+    private var usage = Usage()
 
     package init(_ api: PromptAPI) {
         self.api = api
@@ -110,30 +111,37 @@ package struct ReplyDecoder {
                 events.append(.finished(FinishReason(word: reason)))
             }
         }
-        if let counts = document["usage"], counts.members != nil {
-            events.append(.usage(BackendUsage.openAI(counts, timings: document["timings"])))
+        if let told = BackendUsage.openAI(document) {
+            usage = usage.merging(told)
+            events.append(.usage(usage))
         }
     }
 }
 
 /// Where a backend hides its counts.
 package enum BackendUsage {
-    /// `timings` is llama-server's own addition, in milliseconds.
-    package static func openAI(_ counts: JSONValue, timings: JSONValue?) -> Usage {
+    /// Of a document or a chunk of a stream; nil if it tells none. `timings` is llama-server's own addition, in
+    /// milliseconds; it comes with the last chunk of text, whether or not the client asked for `usage`.
+    package static func openAI(_ document: JSONValue) -> Usage? {
+        let counts = document["usage"].flatMap { $0.members == nil ? nil : $0 }
+        let timings = document["timings"].flatMap { $0.members == nil ? nil : $0 }
+        guard counts != nil || timings != nil else { return nil }
+        let prefillTokens = timings?["prompt_n"]?.integer
         var usage = Usage(
-            promptTokens: counts["prompt_tokens"]?.integer ?? 0,
-            completionTokens: counts["completion_tokens"]?.integer ?? 0)
-        usage.prefill = timings?["prompt_ms"]?.double.map { .nanoseconds(Int64(clamping: Int($0.clampedToHour * 1e6))) }
-        usage.decode = timings?["predicted_ms"]?.double.map {
-            .nanoseconds(Int64(clamping: Int($0.clampedToHour * 1e6)))
-        }
+            promptTokens: counts?["prompt_tokens"]?.integer ?? prefillTokens ?? 0,
+            completionTokens: counts?["completion_tokens"]?.integer ?? timings?["predicted_n"]?.integer ?? 0)
+        usage.prefillTokens = prefillTokens
+        usage.prefill = timings?["prompt_ms"]?.double.map(\.asMilliseconds)
+        usage.decode = timings?["predicted_ms"]?.double.map(\.asMilliseconds)
         return usage
     }
 }
 
 extension Double {
     /// Milliseconds told by a backend, which may tell anything, within what converts safely.
-    fileprivate var clampedToHour: Double { isFinite ? Swift.min(Swift.max(self, 0), 3_600_000) : 0 }
+    fileprivate var asMilliseconds: Duration {
+        .nanoseconds(Int64(isFinite ? Swift.min(Swift.max(self, 0), 3_600_000) * 1e6 : 0))
+    }
 }
 
 /// What a backend's error says, in either dialect's shape.

@@ -113,9 +113,7 @@ package struct ReplyRelay {
 
     private static func usage(ofDocument document: ByteBuffer) -> Usage? {
         guard let value = try? JSONParser.parse(Array(document.readableBytesView)) else { return nil }
-        if let counts = value["usage"], counts.members != nil {
-            return BackendUsage.openAI(counts, timings: value["timings"])
-        }
+        if let told = BackendUsage.openAI(value) { return told }
         guard let evaluated = value["eval_count"]?.integer else { return nil }
         var usage = Usage(
             promptTokens: value["prompt_eval_count"]?.integer ?? 0, completionTokens: evaluated)

@@ -95,13 +95,15 @@ package struct VerbatimRelay {
         pieceCount += 1
         // A backend that forgets `[DONE]` has still finished when it gave its reason.
         if line.firstByte(ofMember: "finish_reason") == UInt8(ascii: "\"") { isComplete = true }
-        let holdsUsage = line.firstByte(ofMember: "usage") == UInt8(ascii: "{")
+        let holdsUsage =
+            line.firstByte(ofMember: "usage") == UInt8(ascii: "{")
+            || line.firstByte(ofMember: "timings") == UInt8(ascii: "{")
         guard holdsUsage || data.starts(with: #"{"error""#.utf8) else { return }
         guard let document = try? JSONParser.parse(Array(data)) else { return }
         if let text = BackendError.text(in: document) {
             failure = text
-        } else if let counts = document["usage"] {
-            usage = BackendUsage.openAI(counts, timings: document["timings"])
+        } else if let told = BackendUsage.openAI(document) {
+            usage = usage?.merging(told) ?? told
         }
     }
 }

@@ -1,6 +1,6 @@
 // Why a prompt went where it went, from the text of `X-Mesh-Decision`:
 //
-//     vengeance/ollama eta=1240 rtt=2 queue=0 load=0 prefill=210 decode=1020 risk=8; runpod-tx=1890; sark:dead; +2
+//     vengeance/ollama eta=1240ms rtt=2ms queue=0ms load=0ms prefill=210ms decode=1020ms risk=8ms; runpod-tx=1890ms; sark:dead; +2
 //
 // The winner with its costs in milliseconds, then who else was considered (=) or could not be (:), and how many more.
 
@@ -29,14 +29,14 @@ const REASONS = {
 /** Null for a text of another form. */
 export function parseDecision(text) {
   const [head, ...rest] = (text ?? "").split("; ");
-  const match = /^(\S+)\/(\S+) eta=(\d+)((?: \w+=\d+)*)$/.exec(head);
+  const match = /^(\S+)\/(\S+) eta=(\d+)ms((?: \w+=\d+ms)*)$/.exec(head);
   if (!match) return null;
-  const terms = [...match[4].matchAll(/(\w+)=(\d+)/g)].map(([, name, value]) => [TERMS[name] ?? name, Number(value)]);
+  const terms = [...match[4].matchAll(/(\w+)=(\d+)/g)].map(([, name, value]) => [TERMS[name] ?? name, parseInt(value, 10)]);
   const winner = { node: match[1], backend: match[2], eta: Number(match[3]), terms };
   const decision = { winner, losers: [], excluded: [], omitted: 0 };
   for (const other of rest) {
     const [, name, sign, value] = /^([^=:+]*)([=:+])(.*)$/.exec(other) ?? [];
-    if (sign === "=") decision.losers.push({ node: name, eta: Number(value) });
+    if (sign === "=") decision.losers.push({ node: name, eta: parseInt(value, 10) });
     else if (sign === ":") decision.excluded.push({ node: name, reason: REASONS[value] ?? value });
     else if (sign === "+") decision.omitted = Number(value);
   }
