@@ -69,8 +69,8 @@ package struct NodeConfig: Sendable {
 
     package struct Raft: Sendable {
         /// E: how long a follower waits for its leader, and the base of the leader's lease.
-        package var electionTimeout: Duration = .milliseconds(300)
-        package var heartbeatInterval: Duration = .milliseconds(60)
+        package var electionTimeout: Duration = .milliseconds(400)
+        package var heartbeatInterval: Duration = .milliseconds(80)
         package init() {}
     }
 

@@ -24,6 +24,10 @@ struct DoctorCommand: AsyncParsableCommand {
             guard let entry = data.roster.entry(of: data.identity.nodeID) else {
                 preconditionFailure("DataDirectory.open checked that this node is in its roster")
             }
+            guard data.hasStarted else {
+                print("log            empty: this node was provisioned and has never run")
+                return
+            }
             let directory = try DurableDirectory(path: data.logPath)
             let recovery = try WriteAheadLog.recover(
                 from: directory, cluster: data.roster.cluster, replica: entry.replica)

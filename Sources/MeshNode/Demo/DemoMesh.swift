@@ -21,7 +21,7 @@ enum DemoMesh {
         if teller.isJSON {
             try JSONLine.write(ready)
         } else {
-            greet(nodes, ready, note: model.note)
+            teller.say(greeting(nodes, ready, note: model.note))
         }
         try await watch(nodes, token: ready.apiKey, isJSON: teller.isJSON)
     }
@@ -46,18 +46,17 @@ enum DemoMesh {
         }
     }
 
-    private static func greet(_ nodes: [DemoNode], _ ready: DemoReadiness.Line, note: String) {
-        print(
-            """
+    private static func greeting(_ nodes: [DemoNode], _ ready: DemoReadiness.Line, note: String) -> String {
+        """
 
-            The mesh is ready: \(ready.primary) is primary.
-              open      \(nodes.map(\.http).joined(separator: "  "))
-              sign in   \(ready.user)  password  \(ready.password)
-              API key   \(ready.apiKey)
-              models    \(ready.models.joined(separator: ", "))  (\(note))
-            Ctrl-C ends the demo.
+        The mesh is ready: \(ready.primary) is primary.
+          open      \(nodes.map(\.http).joined(separator: "  "))
+          sign in   \(ready.user)  password  \(ready.password)
+          API key   \(ready.apiKey)
+          models    \(ready.models.joined(separator: ", "))  (\(note))
+        Ctrl-C ends the demo.
 
-            """)
+        """
     }
 
     /// Shows the mesh until the task is cancelled. A node that was killed is shown as the others see it.

@@ -33,8 +33,10 @@ struct DemoModel {
                 log: log)
         }
         return DemoModel(
-            backends: backends, note: "the built-in demonstration backend: no real model could be had", python: nil,
-            port: 0, log: log)
+            backends: backends,
+            note: "the built-in demonstration backend, "
+                + (settings.usesModel ? "since no real model could be had" : "as asked for with --no-model"),
+            python: nil, port: 0, log: log)
     }
 
     /// Starts the model server, if there is one.

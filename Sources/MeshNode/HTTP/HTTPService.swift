@@ -58,11 +58,11 @@ package struct HTTPService: Service {
     /// Plain HTTP beyond loopback would show passwords and tokens to the network: it must be asked for, by network.
     private static func checkListener(_ http: NodeConfig.HTTP) throws(StartFailure) {
         guard (http.certificateFile == nil) == (http.privateKeyFile == nil) else {
-            throw StartFailure("http.certificate and http.private_key belong together: set both or neither")
+            throw StartFailure("http.tls_certificate and http.tls_private_key belong together: set both or neither")
         }
         guard http.listen.isLoopback || http.certificateFile != nil || !http.plainNetworks.isEmpty else {
             throw StartFailure(
-                "http.listen is \(http.listen), which is not loopback: set http.certificate and http.private_key, or name "
+                "http.listen is \(http.listen), which is not loopback: set http.tls_certificate and http.tls_private_key, or name "
                     + "the networks where plain HTTP is accepted in http.plain_networks")
         }
     }

@@ -69,6 +69,9 @@ final class NodeLoop {
 
     /// Runs on the calling thread until a `stop` letter was handled.
     func run() {
+        if !ThreadPriority.raise() {
+            logger.info("the loop runs at ordinary priority; elections may start needlessly when the machine is overloaded")
+        }
         runEffects()
         timer?.arm(at: MonotonicClock.now())
         loop.run()
