@@ -271,9 +271,6 @@ enum LoopbackPorts {
         throw DemoTrouble("found no \(count) free loopback ports in a row in \(ports)")
     }
 
-    /// Nobody listens on this TCP port.
-    static func isFree(_ port: Int) -> Bool { isFree(port, .stream) }
-
     private static func isFree(_ port: Int, _ kind: Kind) -> Bool {
         let descriptor = socket(AF_INET, kind.number, 0)
         guard descriptor >= 0 else { return false }
