@@ -61,10 +61,11 @@ enum ConfigFile {
     }
 
     private static func parseMesh(_ root: inout ConfigSection) throws(ConfigError) -> NodeConfig.Mesh {
-        guard var section = try root.section("mesh"), let listen = try section.endpoint("listen") else {
-            throw ConfigError(
-                file: root.file, key: "mesh.listen", problem: "is missing",
-                advice: "add the mesh port (UDP and TCP), for example '127.0.0.1:7946'")
+        guard var section = try root.section("mesh") else {
+            throw root.missing("mesh", advice: "add 'mesh: {listen: 127.0.0.1:7946}' (UDP and TCP)")
+        }
+        guard let listen = try section.endpoint("listen") else {
+            throw section.missing("listen", advice: "add the mesh port (UDP and TCP), for example '127.0.0.1:7946'")
         }
         var mesh = NodeConfig.Mesh(listen: listen)
         mesh.advertise = try section.endpoint("advertise")
@@ -81,10 +82,11 @@ enum ConfigFile {
     private static func parseHTTP(
         _ root: inout ConfigSection, absolute: (String) -> String
     ) throws(ConfigError) -> NodeConfig.HTTP {
-        guard var section = try root.section("http"), let listen = try section.endpoint("listen") else {
-            throw ConfigError(
-                file: root.file, key: "http.listen", problem: "is missing",
-                advice: "add the HTTP address, for example '127.0.0.1:3000'")
+        guard var section = try root.section("http") else {
+            throw root.missing("http", advice: "add 'http: {listen: 127.0.0.1:3000}'")
+        }
+        guard let listen = try section.endpoint("listen") else {
+            throw section.missing("listen", advice: "add the HTTP address, for example '127.0.0.1:3000'")
         }
         var http = NodeConfig.HTTP(listen: listen)
         http.advertise = try section.endpoint("advertise")

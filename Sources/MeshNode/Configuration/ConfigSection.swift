@@ -56,9 +56,21 @@ struct ConfigSection {
 
     mutating func required(_ key: String, example: String) throws(ConfigError) -> String {
         guard let text = try string(key), !text.isEmpty else {
-            throw error(key, "is missing", advice: "add it, for example '\(key): \(example)'")
+            throw missing(key, advice: "add it, for example '\(key): \(example)'")
         }
         return text
+    }
+
+    /// A required key is not there: perhaps it is, misspelt.
+    func missing(_ key: String, advice: String) -> ConfigError {
+        for (node, _) in mapping {
+            guard let found = node.scalar?.string, found != key, !asked.contains(found), editDistance(found, key) <= 2
+            else { continue }
+            return ConfigError(
+                file: file, line: node.mark?.line, key: name(of: found), problem: "is not a known key",
+                advice: "did you mean '\(key)'?")
+        }
+        return error(key, "is missing", advice: advice)
     }
 
     mutating func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int) throws(ConfigError) -> Int {

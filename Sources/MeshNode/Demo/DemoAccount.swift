@@ -40,6 +40,8 @@ final class DemoAccount {
     /// The kept API key if it still works there, else a new one.
     func apiKey(at http: String) async throws -> String {
         if let key = kept.apiKey {
+            // A node that has just started knows no key before it has caught up.
+            guard await MeshClient(base: http).isReady() else { throw DemoFailure("\(http) is not caught up yet") }
             do {
                 _ = try await MeshClient(base: http, token: key).status()
                 return key

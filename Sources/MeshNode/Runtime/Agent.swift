@@ -68,9 +68,15 @@ struct Agent {
             setup: makeSetup(bootEpoch: epoch), recovery: recovery,
             sealer: SharedKeyFrameSealer(cluster: cluster, me: me, bootEpoch: epoch, entropy: SodiumEntropy()),
             random: SeededRandom(seed: seed), now: MonotonicClock.now(), into: &effects)
-        return try MeshService(
-            brain: brain, firstEffects: effects, endpoint: config.mesh.listen, cluster: cluster, directory: directory,
-            logger: logger)
+        do throws(UVError) {
+            return try MeshService(
+                brain: brain, firstEffects: effects, endpoint: config.mesh.listen, cluster: cluster,
+                directory: directory, logger: logger)
+        } catch {
+            throw ConfigError(
+                file: "configuration of \(config.name)", key: "mesh.listen", problem: "\(error)",
+                advice: "stop what holds the port ('ss -lntup' shows it), or choose another one")
+        }
     }
 
     /// A log that lost acknowledged entries is left as it is: only a person may decide what happens to it.

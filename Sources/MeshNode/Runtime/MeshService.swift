@@ -29,7 +29,8 @@ final class MeshService: Service {
     }
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
+        // Cancelled when another service failed to start: then, too, the loop must end.
+        try await withTaskCancellationOrGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 do throws(UVError) {
                     _ = try NativeThread { [self] in
@@ -44,7 +45,7 @@ final class MeshService: Service {
                     continuation.resume(throwing: error)
                 }
             }
-        } onGracefulShutdown: { [mailbox] in
+        } onCancelOrGracefulShutdown: { [mailbox] in
             _ = mailbox.post(.stop)
         }
     }
