@@ -30,10 +30,14 @@ packages:
 test-packages:
 	@scripts/install-packages.sh --with-tests
 
+# Suites that start real agents or a browser want the machine to themselves.
+WHOLE_MACHINE := RealProcesses|BrowserTests
+
 # One configuration for both steps, so that nothing is built twice. The last lines are the test library's own summary.
 test: test-packages
 	swift build -c release --build-tests $(CHECKED)
-	swift test -c release --skip-build --disable-xctest
+	swift test -c release --skip-build --disable-xctest --skip '$(WHOLE_MACHINE)'
+	swift test -c release --skip-build --disable-xctest --filter '$(WHOLE_MACHINE)' --no-parallel
 
 demo: packages build
 	$(MESHNODE) demo

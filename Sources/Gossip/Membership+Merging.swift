@@ -67,6 +67,7 @@ extension Membership {
         reviewSuspicions()
         reviewContacts()
         spread(index, isUrgent: false, now: source.now)
+        if state.isLive { repeatOwnSections(now: source.now) }
         if rumor.state == .suspect { merge(rumor, from: source, into: &effects) }
     }
 
@@ -104,11 +105,21 @@ extension Membership {
         reviewSuspicions()
         reviewContacts()
         effects.append(.memberChanged(table.rows[index].member))
+        if index != me, state.isLive, !before.state.isLive || incarnation.bootEpoch > before.incarnation.bootEpoch {
+            repeatOwnSections(now: now)
+        }
         guard incarnation.bootEpoch > before.incarnation.bootEpoch, index != me else { return }
         // What an earlier life published no longer describes it; its owner may not even remember.
         for section in table.rows[index].dropSections(before: incarnation.bootEpoch) {
             effects.append(.sectionChanged(section, of: before.id))
         }
+    }
+
+    /// A member that is new or back has missed what we published. Where owners tell everyone, they tell it at once
+    /// rather than wait for a digest.
+    private mutating func repeatOwnSections(now: Instant) {
+        guard table.liveCount <= config.directSectionMembersMax else { return }
+        for owned in table.rows[me].sections { spread(owned.id, of: id, now: now) }
     }
 
     // MARK: - Claims about us

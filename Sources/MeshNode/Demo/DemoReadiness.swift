@@ -42,7 +42,7 @@ enum DemoReadiness {
             guard let primary = status.primary, primary == nodes[0].name else {
                 throw DemoFailure("\(node.name) names \(status.primary ?? "nobody") as primary, not \(nodes[0].name)")
             }
-            let alive = status.members.filter { $0.state == "alive" }.count
+            let alive = status.members.filter { $0.state == "alive" && $0.http != nil }.count
             guard alive == nodes.count else { throw DemoFailure("\(node.name) sees \(alive) of \(nodes.count) nodes alive") }
             models = try await client.models()
             guard !models.isEmpty else { throw DemoFailure("\(node.name) knows no model yet") }

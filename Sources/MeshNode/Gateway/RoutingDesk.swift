@@ -64,7 +64,8 @@ package final class RoutingDesk: Sendable {
     private static func standing(of member: MemberView, in view: ClusterView) -> HealthTable.Standing {
         if member.isSelf { return .alive }
         switch member.state {
-        case .alive: return .alive
+        // Until its descriptor arrives, nobody knows where it listens.
+        case .alive: return member.descriptor == nil ? .gone : .alive
         case .suspect: return .suspect
         case .dead, .left: return .gone
         }

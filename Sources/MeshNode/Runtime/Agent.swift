@@ -29,6 +29,12 @@ struct Agent {
     }
 
     func run() async throws {
+        // Before the mesh hears of this node: a start that must fail does so without a trace.
+        do { try await PortProbe.check(config.http.listen) } catch {
+            throw ConfigError(
+                file: "configuration of \(config.name)", key: "http.listen", problem: PortHolder.explain(config.http.listen),
+                advice: "nothing was started")
+        }
         let cluster = ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret)
         let mesh = try startMesh(cluster: cluster)
         let gateway = try Gateway(
