@@ -31,7 +31,7 @@ test-packages:
 	@scripts/install-packages.sh --with-tests
 
 # Suites that start real agents or a browser want the machine to themselves.
-WHOLE_MACHINE := RealProcesses|BrowserTests
+WHOLE_MACHINE := RealProcesses|MeshNodeTests\.BrowserTests
 
 # One configuration for both steps, so that nothing is built twice. The last lines are the test library's own summary.
 test: test-packages

@@ -103,16 +103,10 @@ private enum Command {
             end.finish()
         }
         let (pieces, piece) = AsyncStream<Data>.makeStream()
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                piece.finish()
-            } else {
-                piece.yield(data)
-            }
-        }
         try process.runUnmasked()
+        pipe.fileHandleForReading.readOnThread { data in
+            if data.isEmpty { piece.finish() } else { piece.yield(data) }
+        }
         let pid = process.processIdentifier
         return await withTaskCancellationHandler {
             var output = Data()

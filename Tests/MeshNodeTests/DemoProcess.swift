@@ -183,21 +183,15 @@ private final class DemoChild: Sendable {
         try process.runUnmasked()
         pid = process.processIdentifier
         Self.read(output.fileHandleForReading, into: line)
-        errors.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
+        errors.fileHandleForReading.readOnThread { [weak self] data in
             self?.stderrTail.withLock { $0 = Data(($0 + data).suffix(Self.complaintBytesMax)) }
         }
     }
 
     private static func read(_ handle: FileHandle, into line: AsyncStream<Data>.Continuation) {
         let rest = Mutex(Data())
-        handle.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                line.finish()
-            }
+        handle.readOnThread { data in
+            if data.isEmpty { line.finish() }
             rest.withLock { rest in
                 rest += data
                 while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
@@ -224,6 +218,20 @@ private final class DemoChild: Sendable {
 
     private final class End: Sendable {
         let hasCome = Mutex(false)
+    }
+}
+
+extension FileHandle {
+    /// Hands over what arrives, and an empty piece at the end, from a thread of its own. A `readabilityHandler` will not
+    /// do: on Linux, libdispatch has been seen to crash when such a file was closed while it was watched.
+    func readOnThread(_ take: @escaping @Sendable (Data) -> Void) {
+        Thread.detachNewThread {
+            while true {
+                let data = self.availableData
+                take(data)
+                if data.isEmpty { return }
+            }
+        }
     }
 }
 

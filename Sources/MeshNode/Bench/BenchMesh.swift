@@ -30,7 +30,7 @@ struct BenchMesh: AsyncParsableCommand {
             let children = DemoChildren()
             defer { children.stopAll() }
             try await measureFirstPrimary(nodes, children)
-            let ready = try await DemoReadiness.wait(nodes, account: account, atMost: .seconds(60))
+            let ready = try await DemoReadiness.wait(nodes, children, account: account, atMost: .seconds(60))
             try await measureFailover(nodes, children, key: ready.apiKey)
             try await measureIdle(nodes, children)
         }

@@ -47,9 +47,8 @@ enum Failure {
 /// For agents that another program started: when its end of the pipe closes, this process asks itself to end.
 enum InputWatch {
     static func endProcessWithInput() {
-        FileHandle.standardInput.readabilityHandler = { input in
-            guard input.availableData.isEmpty else { return }
-            input.readabilityHandler = nil
+        Thread.detachNewThread {
+            while !FileHandle.standardInput.availableData.isEmpty {}
             kill(getpid(), SIGTERM)
         }
     }

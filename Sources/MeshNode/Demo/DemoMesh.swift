@@ -17,7 +17,7 @@ enum DemoMesh {
         try model.start(children)
         for node in nodes { try children.start(node) }
         for node in nodes { try await announce(node, children: children, teller: teller) }
-        let ready = try await DemoReadiness.wait(nodes, account: account, atMost: startLimit)
+        let ready = try await DemoReadiness.wait(nodes, children, account: account, atMost: startLimit)
         if teller.isJSON {
             try JSONLine.write(ready)
         } else {

@@ -13,10 +13,16 @@ enum DemoReadiness {
     }
 
     /// Polls, since it watches other processes from outside, as a client would.
-    static func wait(_ nodes: [DemoNode], account: DemoAccount, atMost limit: Duration) async throws -> Line {
+    /// A child that ends before the mesh is ready could not start: somebody else may be answering on its port.
+    static func wait(
+        _ nodes: [DemoNode], _ children: DemoChildren, account: DemoAccount, atMost limit: Duration
+    ) async throws -> Line {
         let deadline = ContinuousClock.now + limit
         var obstacle = "nothing was tried"
         while ContinuousClock.now < deadline {
+            for node in nodes {
+                if let failure = children.failure(of: node.name) { throw failure }
+            }
             do {
                 return try await check(nodes, account: account)
             } catch let failure as DemoFailure {

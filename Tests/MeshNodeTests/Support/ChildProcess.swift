@@ -119,11 +119,7 @@ final class ChildProcess: Sendable {
     }
 
     private static func read(_ handle: FileHandle, _ take: @escaping @Sendable (Data) -> Void) {
-        handle.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            take(data)
-        }
+        handle.readOnThread(take)
     }
 }
 
