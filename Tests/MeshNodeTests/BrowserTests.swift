@@ -1,4 +1,5 @@
 import Foundation
+import MeshNode
 import Testing
 
 /// The web interface in a real browser, against five real agents: scripts/browser_test.py does what a person would.
@@ -103,7 +104,7 @@ private enum Command {
             end.finish()
         }
         let (pieces, piece) = AsyncStream<Data>.makeStream()
-        try process.runUnmasked()
+        try process.runHearingSignals()
         pipe.fileHandleForReading.readOnThread { data in
             if data.isEmpty { piece.finish() } else { piece.yield(data) }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import MeshNode
 import Synchronization
 
 #if canImport(Darwin)
@@ -180,7 +181,7 @@ private final class DemoChild: Sendable {
         process.terminationHandler = { [end] _ in end.hasCome.withLock { $0 = true } }
         let (lines, line) = AsyncStream<Data>.makeStream(bufferingPolicy: .bufferingOldest(Self.lineCountMax))
         self.lines = lines
-        try process.runUnmasked()
+        try process.runHearingSignals()
         pid = process.processIdentifier
         Self.read(output.fileHandleForReading, into: line)
         errors.fileHandleForReading.readOnThread { [weak self] data in
@@ -232,18 +233,6 @@ extension FileHandle {
                 if data.isEmpty { return }
             }
         }
-    }
-}
-
-extension Process {
-    /// Starts it with every signal let through. A child inherits the signal mask of the thread that starts it, and on
-    /// Linux the threads that run tasks block nearly all of them: a child started there never hears SIGTERM.
-    func runUnmasked() throws {
-        var (none, before) = (sigset_t(), sigset_t())
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        try run()
     }
 }
 

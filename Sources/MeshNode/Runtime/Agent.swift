@@ -1,7 +1,7 @@
 import Foundation
 import Gossip
 import Logging
-import NIOPosix
+import NIOCore
 import NodeCore
 import Primitives
 import Raft
@@ -31,9 +31,11 @@ struct Agent {
     func run() async throws {
         // Before the mesh hears of this node: a start that must fail does so without a trace.
         do { try await PortProbe.check(config.http.listen) } catch {
+            let isInUse = (error as? IOError)?.errnoCode == EADDRINUSE
             throw ConfigError(
-                file: "configuration of \(config.name)", key: "http.listen", problem: PortHolder.explain(config.http.listen),
-                advice: "nothing was started")
+                file: "configuration of \(config.name)", key: "http.listen",
+                problem: isInUse ? PortHolder.explain(config.http.listen) : "cannot be listened on (\(error))",
+                advice: isInUse ? "nothing was started" : "write an address of this machine; nothing was started")
         }
         let cluster = ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret)
         let mesh = try startMesh(cluster: cluster)

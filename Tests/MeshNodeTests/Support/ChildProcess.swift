@@ -1,4 +1,5 @@
 import Foundation
+import MeshNode
 import Synchronization
 
 #if canImport(Darwin)
@@ -51,7 +52,7 @@ final class ChildProcess: Sendable {
             let status = process.terminationStatus + (isSignal ? 128 : 0)
             record.state.withLock { $0.status = status }
         }
-        try process.runUnmasked()
+        try process.runHearingSignals()
         pid = process.processIdentifier
         self.input = input.fileHandleForWriting
         Self.read(output.fileHandleForReading) { [record] data in
