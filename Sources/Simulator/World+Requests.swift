@@ -1,0 +1,33 @@
+import Authority
+import NodeCore
+import Primitives
+
+// What clients of the world ask of its nodes.
+extension World {
+    package mutating func submit(_ command: AuthorityCommand, to node: Int) -> RequestID {
+        let request = takeRequest()
+        if nodes[node].isRunning {
+            step(node, .submit(request, command))
+        } else {
+            answers[request] = .refused(.stopping)
+        }
+        return request
+    }
+
+    package mutating func readBarrier(at node: Int) -> RequestID {
+        let request = takeRequest()
+        if nodes[node].isRunning {
+            step(node, .readBarrier(request))
+        } else {
+            answers[request] = .refused(.stopping)
+        }
+        return request
+    }
+
+    mutating func takeAnswer(to request: RequestID) -> NodeAnswer? { answers.removeValue(forKey: request) }
+
+    mutating func takeRequest() -> RequestID {
+        defer { nextRequest += 1 }
+        return RequestID(nextRequest)
+    }
+}
