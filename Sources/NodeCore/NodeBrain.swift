@@ -238,6 +238,7 @@ package struct NodeBrain: Sendable {
             viewVersion += 1
             duties.restart()
             effects.append(.event(.roleChanged(consensus.role, consensus.term, leader: leader)))
+        case .configurationChanged: viewVersion += 1
         case .readReady(let round, let index): reads.resolve(round: round, index: index)
         case .readFailed(let round): reads.fail(round: round, askAgainAt: now + timing.retryInterval)
         }

@@ -19,33 +19,42 @@ extension Consensus {
     mutating func inquire(about tail: LogPosition, now: Instant, into effects: inout [RaftEffect]) {
         stepDown(to: term == recoveredTerm ? term.next : term, now: now, into: &effects)
         restartElectionTimer(now: now)
+        drawDoubtBack(from: tail)  // a lone voter has nobody to ask
+        guard let tail = doubtfulTail else { return }
         let query = RaftMessage.TailQuery(term: term, tail: tail)
-        for slot in voterSlots where slot != ownSlot { reply(.tailQuery(query), to: slot, into: &effects) }
+        for slot in electorate.all where slot != ownSlot {
+            reply(.tailQuery(query), to: members[slot].replica, into: &effects)
+        }
     }
 
     mutating func handleTailQuery(
         _ query: RaftMessage.TailQuery, from slot: Int, now: Instant, into effects: inout [RaftEffect]
     ) {
         // Near a live leader there is nothing to resolve: it will send the entries again.
-        guard isVoter, members[slot].isVoter, role != .leader, withholdsVotesUntil <= now else { return }
+        guard isVoter, electorate.all.contains(slot), role != .leader, withholdsVotesUntil <= now else { return }
         if query.term > term { stepDown(to: query.term, now: now, into: &effects) }
         let answer = RaftMessage.TailReply(
-            term: term, tail: query.tail, readable: log.lastIndex, doubtful: doubtfulTail?.index ?? .zero)
-        reply(.tailReply(answer), to: slot, into: &effects)
+            term: term, tail: query.tail, readable: log.lastIndex, doubtful: doubtfulTail?.index ?? .zero,
+            configuration: history.current.index)
+        reply(.tailReply(answer), to: members[slot].replica, into: &effects)
     }
 
     mutating func handleTailReply(
         _ reply: RaftMessage.TailReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
     ) {
         if reply.term > term { stepDown(to: reply.term, now: now, into: &effects) }
-        guard let tail = doubtfulTail, reply.tail == tail, reply.term > recoveredTerm, members[slot].isVoter else {
+        guard let tail = doubtfulTail, reply.tail == tail, reply.term > recoveredTerm, electorate.all.contains(slot) else {
             return
         }
         members[slot].tailAnswer = reply
         drawDoubtBack(from: tail)
     }
 
+    /// Someone who holds a configuration that this replica cannot read shows that others may have decided meanwhile:
+    /// then the doubt stays until a leader sends the entries.
     private mutating func drawDoubtBack(from tail: LogPosition) {
+        let known = history.current.index
+        guard electorate.all.allSatisfy({ members[$0].tailAnswer?.configuration ?? .zero <= known }) else { return }
         var index = tail.index
         while index > log.lastIndex, !mayBeCommitted(index) { index = index.previous }
         guard index < tail.index else { return }
@@ -55,11 +64,16 @@ extension Consensus {
         for slot in members.indices { members[slot].tailAnswer = nil }
     }
 
+    /// In a joint configuration, what comes after it may need the incoming voters alone.
     private func mayBeCommitted(_ index: LogIndex) -> Bool {
-        let voters = voterSlots.count
+        let voters = electorate.incoming.count
         var holders = 0
-        var doubters = 1  // this replica
-        for slot in voterSlots where slot != ownSlot {
+        var doubters = 0
+        for slot in electorate.incoming {
+            if slot == ownSlot {
+                doubters += 1
+                continue
+            }
             guard let answer = members[slot].tailAnswer else {
                 holders += 1
                 continue

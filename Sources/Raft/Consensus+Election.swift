@@ -7,7 +7,7 @@ extension Consensus {
 
     /// The election timeout passed: find out whether an election could be won.
     mutating func startCampaign(now: Instant, into effects: inout [RaftEffect]) {
-        guard isVoter else {
+        guard mayCampaign else {
             electionDeadline = .distantFuture
             return
         }
@@ -46,7 +46,9 @@ extension Consensus {
         clearVotes()
         restartElectionTimer(now: now)
         let request = RaftMessage.VoteRequest(term: term, last: log.lastPosition, isTransfer: isTransfer)
-        for slot in voterSlots where slot != ownSlot { reply(.vote(request), to: slot, into: &effects) }
+        for slot in electorate.all where slot != ownSlot {
+            reply(.vote(request), to: members[slot].replica, into: &effects)
+        }
     }
 
     /// Counts the own vote once it is durable, and takes office or gives up when the outcome is certain.
@@ -58,27 +60,28 @@ extension Consensus {
     // MARK: Voting
 
     mutating func handlePreVote(
-        _ request: RaftMessage.VoteRequest, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+        _ request: RaftMessage.VoteRequest, from candidate: ReplicaID, now: Instant,
+        into effects: inout [RaftEffect]
     ) {
-        guard isVoter, members[slot].isVoter else { return }
         let isGranted =
             request.term > term && role != .leader && withholdsVotesUntil <= now && canElect(request.last)
         let answer = RaftMessage.VoteReply(term: isGranted ? request.term : term, isGranted: isGranted)
-        reply(.preVoteReply(answer), to: slot, into: &effects)
+        reply(.preVoteReply(answer), to: candidate, into: &effects)
     }
 
+    /// Whether this replica votes itself does not matter: a learner may have been promoted by an entry that has not
+    /// arrived here. The candidate knows whose votes count.
     mutating func handleVote(
-        _ request: RaftMessage.VoteRequest, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+        _ request: RaftMessage.VoteRequest, from candidate: ReplicaID, now: Instant,
+        into effects: inout [RaftEffect]
     ) {
-        guard isVoter, members[slot].isVoter else { return }
         guard request.term >= term else {
-            reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: false)), to: slot, into: &effects)
+            reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: false)), to: candidate, into: &effects)
             return
         }
         // Near a live leader the request is not heard at all: not even its term may disturb the leader.
         guard request.isTransfer || (role != .leader && withholdsVotesUntil <= now) else { return }
         if request.term > term { stepDown(to: request.term, now: now, into: &effects) }
-        let candidate = members[slot].replica
         let isFree = hardState.votedFor == nil || hardState.votedFor == candidate
         let isGranted = isFree && canElect(request.last)
         if isGranted {
@@ -90,7 +93,7 @@ extension Consensus {
             }
             restartElectionTimer(now: now)
         }
-        reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: isGranted)), to: slot, into: &effects)
+        reply(.voteReply(RaftMessage.VoteReply(term: term, isGranted: isGranted)), to: candidate, into: &effects)
     }
 
     mutating func handlePreVoteReply(
@@ -100,7 +103,7 @@ extension Consensus {
             stepDown(to: reply.term, now: now, into: &effects)
             return
         }
-        guard role == .preCandidate, members[slot].isVoter else { return }
+        guard role == .preCandidate else { return }
         if reply.isGranted, reply.term != term.next { return }
         recordVote(slot, isGranted: reply.isGranted)
         if tally() == .won { startElection(isTransfer: false, now: now, into: &effects) }
@@ -113,7 +116,7 @@ extension Consensus {
             stepDown(to: reply.term, now: now, into: &effects)
             return
         }
-        guard role == .candidate, reply.term == term, members[slot].isVoter else { return }
+        guard role == .candidate, reply.term == term else { return }
         recordVote(slot, isGranted: reply.isGranted)
         countVotes(now: now, into: &effects)
     }
@@ -127,7 +130,6 @@ extension Consensus {
     // MARK: Changes of role
 
     mutating func becomeLeader(now: Instant, into effects: inout [RaftEffect]) {
-        guard let ownSlot else { preconditionFailure("\(replica) was elected outside its configuration") }
         role = .leader
         leader = replica
         leaderContact = nil
@@ -137,7 +139,7 @@ extension Consensus {
         transfer = nil
         rounds.restart()
         for slot in members.indices { members[slot].reset(next: log.lastIndex.next) }
-        members[ownSlot].noteOwnDurable(durability.durableIndex)
+        if let ownSlot { members[ownSlot].noteOwnDurable(durability.durableIndex) }
         uncommittedBytes = 0
         for entry in log.entries(after: commitIndex, through: log.lastIndex) { uncommittedBytes += size(of: entry) }
         append(.noop, [], now: now)
@@ -162,13 +164,15 @@ extension Consensus {
 
     /// A message of the leader of `messageTerm` arrived. Returns false, having changed nothing that matters, if that
     /// is not a leader to follow.
-    mutating func follow(_ slot: Int, term messageTerm: Term, now: Instant, into effects: inout [RaftEffect]) -> Bool {
-        guard messageTerm >= term, members[slot].isVoter else { return false }
+    mutating func follow(
+        _ sender: ReplicaID, term messageTerm: Term, now: Instant, into effects: inout [RaftEffect]
+    ) -> Bool {
+        guard messageTerm >= term else { return false }
         if messageTerm > term { stepDown(to: messageTerm, now: now, into: &effects) }
         // Two leaders of one term cannot be; whoever claims it is not believed.
-        guard role != .leader, leader == nil || leader == members[slot].replica else { return false }
+        guard role != .leader, leader == nil || leader == sender else { return false }
         if role != .follower { stepDown(to: term, now: now, into: &effects) }
-        leader = members[slot].replica
+        leader = sender
         leaderContact = now
         lostElections = 0
         withholdsVotesUntil = now + config.electionTimeout
@@ -211,21 +215,10 @@ extension Consensus {
         if let slot, members[slot].vote == nil { members[slot].vote = isGranted }
     }
 
-    private func tally() -> Quorum.Verdict {
-        var granted = 0
-        var rejected = 0
-        for slot in voterSlots {
-            switch members[slot].vote {
-            case true?: granted += 1
-            case false?: rejected += 1
-            case nil: break
-            }
-        }
-        return Quorum.tally(voters: voterSlots.count, granted: granted, rejected: rejected)
-    }
+    private func tally() -> Quorum.Verdict { electorate.tally { members[$0].vote } }
 
     func sendToOtherVoters(_ message: RaftMessage, into effects: inout [RaftEffect]) {
-        for slot in voterSlots where slot != ownSlot {
+        for slot in electorate.all where slot != ownSlot {
             effects.append(.send(message, to: members[slot].replica))
         }
     }

@@ -24,7 +24,7 @@ extension Consensus {
     var quorumDeadline: Instant { (rounds.confirmedSentAt ?? electedAt) + config.electionTimeout }
 
     mutating func tickLeader(now: Instant, into effects: inout [RaftEffect]) {
-        if isDiskHung(at: now) || (quorumDeadline <= now && configuration.voters.count > 1) {
+        if isDiskHung(at: now) || (quorumDeadline <= now && !isAlone) {
             stepDown(to: term, now: now, into: &effects)
             return
         }
@@ -41,11 +41,10 @@ extension Consensus {
 
     /// Sends a round of heartbeats, which also serves every read that waits for one.
     mutating func beat(now: Instant, into effects: inout [RaftEffect]) {
-        guard let ownSlot else { return }
         let round = rounds.begin(at: now)
         let isCurrent = hasCommittedInTerm
         if isCurrent { leaderReads.attach(to: round, index: commitIndex) }
-        members[ownSlot].answeredRound = round
+        if let ownSlot { members[ownSlot].answeredRound = round }
         let time = logTime(at: now)
         let surveysPeers = wantsSurvey(now: now)
         for slot in members.indices where slot != ownSlot {
@@ -82,7 +81,7 @@ extension Consensus {
     }
 
     private mutating func confirmRounds(into effects: inout [RaftEffect]) {
-        let reached = Quorum.greatestReached(voters: voterSlots.count) { members[voterSlots[$0]].answeredRound }
+        let reached = electorate.greatestReached { members[$0].answeredRound }
         guard let reached, rounds.confirm(through: reached) else { return }
         if hasCommittedInTerm, let sentAt = rounds.confirmedSentAt { freshness.confirm(commitIndex, at: sentAt) }
         releaseReads(through: reached, into: &effects)
@@ -91,11 +90,11 @@ extension Consensus {
     // MARK: Follower
 
     mutating func handleHeartbeat(
-        _ heartbeat: RaftMessage.Heartbeat, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+        _ heartbeat: RaftMessage.Heartbeat, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
     ) {
-        guard follow(slot, term: heartbeat.term, now: now, into: &effects) else {
+        guard follow(sender, term: heartbeat.term, now: now, into: &effects) else {
             let answer = RaftMessage.HeartbeatReply(term: term, round: 0, stamp: 0, commitIndex: commitIndex)
-            reply(.heartbeatReply(answer), to: slot, into: &effects)
+            reply(.heartbeatReply(answer), to: sender, into: &effects)
             return
         }
         clock.observe(heartbeat.time, at: now)
@@ -105,9 +104,9 @@ extension Consensus {
         let answer = RaftMessage.HeartbeatReply(
             term: term, round: heartbeat.round, stamp: freshness.makeStamp(at: now), commitIndex: commitIndex,
             heard: heard)
-        reply(.heartbeatReply(answer), to: slot, into: &effects)
+        reply(.heartbeatReply(answer), to: sender, into: &effects)
         if heartbeat.surveysPeers {
-            for peer in voterSlots where peer != ownSlot && peer != slot {
+            for peer in electorate.all where peer != ownSlot && members[peer].replica != sender {
                 effects.append(.send(.hello(term: term), to: members[peer].replica))
             }
         }
@@ -115,7 +114,7 @@ extension Consensus {
     }
 
     private func votersHeard(at now: Instant) -> [ReplicaID] {
-        voterSlots.filter { members[$0].wasHeard(within: config.electionTimeout, at: now) }
+        electorate.all.filter { members[$0].wasHeard(within: config.electionTimeout, at: now) }
             .map { members[$0].replica }
     }
 }

@@ -15,16 +15,33 @@ extension Consensus {
         case .follower:
             break
         case .preCandidate, .candidate:
-            precondition(leader == nil && isVoter, "\(role) with leader \(String(describing: leader))")
+            precondition(leader == nil && mayCampaign, "\(role) with leader \(String(describing: leader))")
             precondition(role == .preCandidate || hardState.votedFor == replica, "candidate without its own vote")
         case .leader:
             checkLeaderInvariants()
         }
+        checkConfigurationInvariants()
         precondition(role == .leader || transfer == nil, "\(role) hands over a leadership that it lacks")
         precondition(role == .leader || leaderReads.count == 0, "\(role) holds reads of a leader")
     }
 
+    private func checkConfigurationInvariants() {
+        let current = history.current
+        precondition(configuration == current.configuration, "another configuration than the log's is in force")
+        precondition(
+            current.index <= log.lastIndex, "configuration at \(current.index) is beyond \(log.lastIndex)")
+        for statement in history.statements.dropFirst() {
+            precondition(
+                log[statement.index].kind == .configuration, "entry \(statement.index) is no configuration")
+        }
+        precondition(
+            members.map(\.replica) == configuration.members, "members \(members) do not match \(configuration)")
+        precondition(ownSlot == slot(of: replica), "own slot \(String(describing: ownSlot))")
+    }
+
     private func checkLeaderInvariants() {
+        let uncommitted = history.statements.count { $0.index > commitIndex && log.term(at: $0.index) == term }
+        precondition(uncommitted <= 1, "\(uncommitted) changes are under way in term \(term)")
         precondition(hardState.votedFor == replica, "leader of \(term) voted for another")
         var bytes = 0
         for entry in log.entries(after: commitIndex, through: log.lastIndex) { bytes += size(of: entry) }

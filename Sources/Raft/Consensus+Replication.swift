@@ -107,7 +107,7 @@ extension Consensus {
 
     /// Commits what a majority holds, if it is of this term (Raft §5.4.2, figure 8): earlier entries commit with it.
     private mutating func advanceCommit(now: Instant, into effects: inout [RaftEffect]) {
-        let reached = Quorum.greatestReached(voters: voterSlots.count) { members[voterSlots[$0]].match }
+        let reached = electorate.greatestReached { members[$0].match }
         guard let reached, reached > commitIndex, log.term(at: reached) == term else { return }
         for entry in log.entries(after: commitIndex, through: reached) { uncommittedBytes -= size(of: entry) }
         commitIndex = reached
@@ -123,20 +123,20 @@ extension Consensus {
     // MARK: Follower
 
     mutating func handleAppend(
-        _ append: RaftMessage.Append, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+        _ append: RaftMessage.Append, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
     ) {
-        guard follow(slot, term: append.term, now: now, into: &effects) else {
-            answer(.stale, to: slot, into: &effects)
+        guard follow(sender, term: append.term, now: now, into: &effects) else {
+            answer(.stale, to: sender, into: &effects)
             return
         }
         clock.observe(append.time, at: now)
         guard isShared(append.previous) else {
             let bound = LogPosition(index: append.previous.index, term: append.previous.term)
             let hint = log.lastPosition(notAfter: bound)
-            answer(.rejected(previous: append.previous.index, hint: hint), to: slot, into: &effects)
+            answer(.rejected(previous: append.previous.index, hint: hint), to: sender, into: &effects)
             return
         }
-        merge(append.entries)
+        merge(append.entries, now: now)
         matchedIndex = max(matchedIndex, append.previous.index + append.entries.count)
         if let tail = doubtfulTail, log.lastPosition >= tail { doubtfulTail = nil }
         learnCommit(append.commitIndex)
@@ -152,7 +152,7 @@ extension Consensus {
 
     /// Appends what is new. Only a conflict truncates: an append that arrives late and is shorter than what is already
     /// here must not cut off entries that were acknowledged (Raft §5.3, rule 3 of AppendEntries).
-    private mutating func merge(_ entries: [Entry]) {
+    private mutating func merge(_ entries: [Entry], now: Instant) {
         for entry in entries {
             if let present = log.term(at: entry.index) {
                 if present == entry.term { continue }
@@ -161,8 +161,10 @@ extension Consensus {
                     "the leader's term \(entry.term) contradicts committed term \(present) at \(entry.index)")
                 log.truncate(after: entry.index.previous)
                 durability.noteTruncated(after: entry.index.previous)
+                rollBackConfiguration(after: entry.index.previous, now: now)
             }
             log.append(entry)
+            if entry.kind == .configuration { adoptConfiguration(of: entry, now: now) }
         }
     }
 
@@ -172,15 +174,15 @@ extension Consensus {
 
     /// Tells the leader what is both shared with it and durable. One answer covers all appends before it.
     mutating func acknowledge(into effects: inout [RaftEffect]) {
-        guard owesAcknowledgement, let leader, let slot = slot(of: leader) else { return }
+        guard owesAcknowledgement, let leader else { return }
         let acknowledged = min(matchedIndex, durability.durableIndex)
         owesAcknowledgement = acknowledged < matchedIndex
-        if acknowledged > .zero { answer(.matched(acknowledged), to: slot, into: &effects) }
+        if acknowledged > .zero { answer(.matched(acknowledged), to: leader, into: &effects) }
     }
 
     private mutating func answer(
-        _ outcome: RaftMessage.AppendReply.Outcome, to slot: Int, into effects: inout [RaftEffect]
+        _ outcome: RaftMessage.AppendReply.Outcome, to receiver: ReplicaID, into effects: inout [RaftEffect]
     ) {
-        reply(.appendReply(RaftMessage.AppendReply(term: term, outcome: outcome)), to: slot, into: &effects)
+        reply(.appendReply(RaftMessage.AppendReply(term: term, outcome: outcome)), to: receiver, into: &effects)
     }
 }

@@ -6,7 +6,9 @@ extension Consensus {
     /// Hands leadership to `target` as soon as it is caught up. Ignored unless this replica leads, no hand-over is
     /// under way and `target` is another voter. Watch `leader` for the outcome.
     package mutating func transferLeadership(to target: ReplicaID, now: Instant, into effects: inout [RaftEffect]) {
-        guard role == .leader, transfer == nil, target != replica, configuration.isVoter(target) else { return }
+        guard role == .leader, transfer == nil, target != replica, configuration.voters.contains(target) else {
+            return
+        }
         startTransfer(to: target, now: now, into: &effects)
         finish(now: now, into: &effects)
     }
@@ -36,9 +38,9 @@ extension Consensus {
 
     /// The leader of this term asks for a successor.
     mutating func handleTimeoutNow(
-        _ messageTerm: Term, from slot: Int, now: Instant, into effects: inout [RaftEffect]
+        _ messageTerm: Term, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
     ) {
-        guard messageTerm == term, role != .leader, isVoter, leader == members[slot].replica, !isDiskHung(at: now),
+        guard messageTerm == term, role != .leader, isVoter, leader == sender, !isDiskHung(at: now),
             doubtfulTail == nil
         else { return }
         startElection(isTransfer: true, now: now, into: &effects)
@@ -47,7 +49,7 @@ extension Consensus {
     // MARK: Preference
 
     /// Whether a preferred voter is there, so that followers should find out whom it reaches.
-    func wantsSurvey(now: Instant) -> Bool { voterSlots.contains { isPreferred($0, at: now) } }
+    func wantsSurvey(now: Instant) -> Bool { electorate.all.contains { isPreferred($0, at: now) } }
 
     private func isPreferred(_ slot: Int, at now: Instant) -> Bool {
         config.priority(of: members[slot].replica) > config.priority(of: replica) && reaches(slot, at: now)
@@ -59,9 +61,9 @@ extension Consensus {
 
     /// Hands over to the most preferred voter that has been ready for long enough.
     mutating func considerTransfer(now: Instant, into effects: inout [RaftEffect]) {
-        guard transfer == nil else { return }
+        guard transfer == nil, !configuration.isJoint else { return }
         var best: Int?
-        for slot in voterSlots where slot != ownSlot {
+        for slot in electorate.all where slot != ownSlot {
             guard isEligible(slot, at: now) else {
                 members[slot].eligibleSince = nil
                 continue
@@ -84,7 +86,7 @@ extension Consensus {
         guard isPreferred(candidate, at: now), members[candidate].mode == .replicating,
             members[candidate].match >= commitIndex
         else { return false }
-        return voterSlots.allSatisfy { other in
+        return electorate.all.allSatisfy { other in
             if other == ownSlot || other == candidate || !reaches(other, at: now) { return true }
             return members[candidate].heard.contains(members[other].replica)
                 && members[other].heard.contains(members[candidate].replica)

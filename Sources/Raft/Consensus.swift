@@ -33,13 +33,15 @@ package struct Consensus: Sendable {
     }
 
     package let replica: ReplicaID
-    package let configuration: Configuration
+    /// In force: the last one in the log, committed or not (Raft §6).
+    package internal(set) var configuration: Configuration
     let config: RaftConfig
     var random: SeededRandom
 
     // Survives a crash (Raft figure 2).
     var hardState: HardState
     package internal(set) var log: RaftLog
+    var history: ConfigurationHistory
     var durability: Durability
 
     package internal(set) var role = Role.follower
@@ -49,9 +51,8 @@ package struct Consensus: Sendable {
     package internal(set) var appliedIndex = LogIndex.zero
     /// Voters and learners, ascending; this replica among them unless it belongs to neither.
     var members: [Progress]
-    /// Places of the voters in `members`.
-    let voterSlots: [Int]
-    let ownSlot: Int?
+    var electorate: Electorate
+    var ownSlot: Int?
 
     /// When this follower last heard the leader of its term.
     package internal(set) var leaderContact: Instant?
@@ -89,6 +90,8 @@ package struct Consensus: Sendable {
 
     /// What `.roleChanged` last told.
     var announced: Standing
+    /// Index of the configuration that `.configurationChanged` last told.
+    var announcedConfiguration: LogIndex
 
     struct Standing: Hashable, Sendable {
         let role: Role
@@ -106,7 +109,6 @@ package struct Consensus: Sendable {
     ) {
         config.validate()
         self.replica = replica
-        configuration = genesis
         self.config = config
         self.random = random
         hardState = recovered.hardState
@@ -115,11 +117,13 @@ package struct Consensus: Sendable {
         durability = Durability(recoveredThrough: log.lastIndex)
         precondition(
             log.lastTerm <= hardState.term, "log ends in term \(log.lastTerm) beyond hard state \(hardState.term)")
-        members = (genesis.voters.map { Progress(replica: $0, isVoter: true) }
-            + genesis.learners.map { Progress(replica: $0, isVoter: false) }).sorted { $0.replica < $1.replica }
-        voterSlots = members.indices.filter { [members] in members[$0].isVoter }
-        ownSlot = members.firstIndex { $0.replica == replica }
-        let isAlone = genesis.voters == [replica]
+        history = ConfigurationHistory(base: genesis, at: .zero, entries: recovered.entries)
+        configuration = history.current.configuration
+        announcedConfiguration = .zero
+        let ids = configuration.members
+        members = ids.map { Progress(replica: $0) }
+        electorate = Electorate(configuration, members: ids)
+        ownSlot = ids.firstIndex(of: replica)
         withholdsVotesUntil = now + config.electionTimeout
         electionSpan = .zero
         electionDeadline = now
@@ -135,29 +139,60 @@ package struct Consensus: Sendable {
 
     // MARK: Inputs
 
-    /// A message arrived over the channel of `sender`. Senders outside the configuration are ignored.
+    /// A message arrived over the channel of `sender`. Of senders outside the configuration only what `handleOutsider`
+    /// names is listened to.
     package mutating func handle(
         _ message: RaftMessage, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
     ) {
-        guard sender != replica, let slot = slot(of: sender) else { return }
-        members[slot].heardAt = now
+        guard sender != replica else { return }
+        if let slot = slot(of: sender) {
+            members[slot].heardAt = now
+            handle(message, of: sender, at: slot, now: now, into: &effects)
+        } else {
+            handleOutsider(message, sender, now: now, into: &effects)
+        }
+        finish(now: now, into: &effects)
+    }
+
+    private mutating func handle(
+        _ message: RaftMessage, of sender: ReplicaID, at slot: Int, now: Instant, into effects: inout [RaftEffect]
+    ) {
         switch message {
-        case .preVote(let request): handlePreVote(request, from: slot, now: now, into: &effects)
-        case .vote(let request): handleVote(request, from: slot, now: now, into: &effects)
+        case .preVote(let request): handlePreVote(request, from: sender, now: now, into: &effects)
+        case .vote(let request): handleVote(request, from: sender, now: now, into: &effects)
         case .preVoteReply(let reply): handlePreVoteReply(reply, from: slot, now: now, into: &effects)
         case .voteReply(let reply): handleVoteReply(reply, from: slot, now: now, into: &effects)
-        case .append(let append): handleAppend(append, from: slot, now: now, into: &effects)
+        case .append(let append): handleAppend(append, from: sender, now: now, into: &effects)
         case .appendReply(let reply): handleAppendReply(reply, from: slot, now: now, into: &effects)
-        case .heartbeat(let heartbeat): handleHeartbeat(heartbeat, from: slot, now: now, into: &effects)
+        case .heartbeat(let heartbeat): handleHeartbeat(heartbeat, from: sender, now: now, into: &effects)
         case .heartbeatReply(let reply): handleHeartbeatReply(reply, from: slot, now: now, into: &effects)
-        case .timeoutNow(let term): handleTimeoutNow(term, from: slot, now: now, into: &effects)
+        case .timeoutNow(let term): handleTimeoutNow(term, from: sender, now: now, into: &effects)
         case .hello: break  // that it arrived is all it says
         case .tailQuery(let query): handleTailQuery(query, from: slot, now: now, into: &effects)
         case .tailReply(let reply): handleTailReply(reply, from: slot, now: now, into: &effects)
         case .readRequest(let request): handleReadRequest(request, from: slot, now: now, into: &effects)
         case .readReply(let reply): followerReads.confirm(reply.ticket, index: reply.index)
         }
-        finish(now: now, into: &effects)
+    }
+
+    /// The configuration in force may be older than what the sender goes by (Raft §6): a leader is followed whoever it
+    /// is, and a campaign is heard if its log is ahead of this one, since only then can it hold a configuration that
+    /// this one lacks. Everything else from outside is dropped.
+    private mutating func handleOutsider(
+        _ message: RaftMessage, _ sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        switch message {
+        case .append(let append): handleAppend(append, from: sender, now: now, into: &effects)
+        case .heartbeat(let heartbeat): handleHeartbeat(heartbeat, from: sender, now: now, into: &effects)
+        case .timeoutNow(let term): handleTimeoutNow(term, from: sender, now: now, into: &effects)
+        case .preVote(let request) where request.last > log.lastPosition:
+            handlePreVote(request, from: sender, now: now, into: &effects)
+        case .vote(let request) where request.last > log.lastPosition:
+            handleVote(request, from: sender, now: now, into: &effects)
+        case .preVote, .vote, .preVoteReply, .voteReply, .appendReply, .heartbeatReply, .hello, .tailQuery, .tailReply,
+            .readRequest, .readReply:
+            break
+        }
     }
 
     /// Time has passed. Deliver messages that are already queued before calling this: a replica that slept must not
@@ -222,7 +257,10 @@ package struct Consensus: Sendable {
         return nil
     }
 
-    var isVoter: Bool { ownSlot.map { members[$0].isVoter } ?? false }
+    var isVoter: Bool { configuration.isVoter(replica) }
+
+    /// Nobody else is needed to decide.
+    var isAlone: Bool { configuration.voters == [replica] && !configuration.isJoint }
 
     func isDiskHung(at now: Instant) -> Bool {
         guard let since = durability.writingSince else { return false }
@@ -230,12 +268,13 @@ package struct Consensus: Sendable {
     }
 
     /// Sends something that reveals this replica's term or vote.
-    mutating func reply(_ message: RaftMessage, to slot: Int, into effects: inout [RaftEffect]) {
-        durability.sendWhenHardStateIsDurable(message, to: members[slot].replica, into: &effects)
+    mutating func reply(_ message: RaftMessage, to receiver: ReplicaID, into effects: inout [RaftEffect]) {
+        durability.sendWhenHardStateIsDurable(message, to: receiver, into: &effects)
     }
 
     /// What every input ends with, in the order of the contract: persist, apply, answer, announce.
     mutating func finish(now: Instant, into effects: inout [RaftEffect]) {
+        if role == .leader { advanceMembership(now: now, into: &effects) }
         if let write = durability.makeWrite(log: log, hardState: hardState, now: now) {
             effects.append(.persist(write))
         }
@@ -250,6 +289,10 @@ package struct Consensus: Sendable {
         if standing != announced {
             announced = standing
             effects.append(.roleChanged)
+        }
+        if history.current.index != announcedConfiguration {
+            announcedConfiguration = history.current.index
+            effects.append(.configurationChanged)
         }
     }
 }

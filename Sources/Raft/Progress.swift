@@ -12,7 +12,6 @@ struct Progress: Sendable {
     }
 
     let replica: ReplicaID
-    let isVoter: Bool
     /// When any message of this member last arrived.
     var heardAt: Instant?
     /// What it said about this replica's doubtful tail.
@@ -42,10 +41,7 @@ struct Progress: Sendable {
     /// Since when it could have been handed the leadership; nil while it could not.
     var eligibleSince: Instant?
 
-    init(replica: ReplicaID, isVoter: Bool) {
-        self.replica = replica
-        self.isVoter = isVoter
-    }
+    init(replica: ReplicaID) { self.replica = replica }
 
     func wasHeard(within span: Duration, at now: Instant) -> Bool {
         guard let heardAt else { return false }

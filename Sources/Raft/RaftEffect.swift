@@ -11,6 +11,8 @@ package enum RaftEffect: Hashable, Sendable {
     case apply([Entry])
     /// Role, term or known leader changed.
     case roleChanged
+    /// Another configuration is in force than was told last; none was told before the first.
+    case configurationChanged
     /// Answer to `requestRead`: state applied through `index` is linearizable for this read (thesis §6.4).
     case readReady(id: UInt64, index: LogIndex)
     /// Answer to `requestRead`: there is no leader to confirm it with; try again.

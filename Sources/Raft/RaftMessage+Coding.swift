@@ -65,6 +65,7 @@ extension RaftMessage {
             write(reply.tail, to: &writer)
             writer.write(reply.readable)
             writer.write(reply.doubtful)
+            writer.write(reply.configuration)
         case .readRequest(let request):
             writer.write(Tag.readRequest.rawValue)
             writer.write(request.term)
@@ -99,7 +100,8 @@ extension RaftMessage {
             message = .tailReply(
                 TailReply(
                     term: try reader.readBoundedTerm(), tail: try reader.readPosition(),
-                    readable: try reader.readBoundedIndex(), doubtful: try reader.readBoundedIndex()))
+                    readable: try reader.readBoundedIndex(), doubtful: try reader.readBoundedIndex(),
+                    configuration: try reader.readBoundedIndex()))
         case .readRequest:
             message = .readRequest(ReadRequest(term: try reader.readBoundedTerm(), ticket: try reader.readUInt64()))
         case .readReply:
@@ -243,9 +245,9 @@ extension ByteReader {
         guard term >= previous.term, term > .zero else { throw .invalid("entry term") }
         let time = try readBoundedTime()
         guard let kind = Entry.Kind(rawValue: try readUInt8()) else { throw .invalid("entry kind") }
-        return Entry(
-            index: previous.index.next, term: term, time: time, kind: kind,
-            payload: try readBlob(limit: RaftMessage.payloadBytesMax))
+        let payload = try readBlob(limit: RaftMessage.payloadBytesMax)
+        if kind == .configuration { _ = try Configuration.decode(payload) }
+        return Entry(index: previous.index.next, term: term, time: time, kind: kind, payload: payload)
     }
 
     fileprivate mutating func readAppendReply() throws(DecodeError) -> RaftMessage.AppendReply {

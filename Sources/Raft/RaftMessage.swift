@@ -182,8 +182,13 @@ package enum RaftMessage: Hashable, Sendable {
         package let readable: LogIndex
         /// The last entry that the replier itself cannot read; 0 if it has no doubt.
         package let doubtful: LogIndex
+        /// Where the replier's configuration stands.
+        package let configuration: LogIndex
 
-        package init(term: Term, tail: LogPosition, readable: LogIndex, doubtful: LogIndex) {
+        package init(
+            term: Term, tail: LogPosition, readable: LogIndex, doubtful: LogIndex, configuration: LogIndex = .zero
+        ) {
+            self.configuration = configuration
             self.term = term
             self.tail = tail
             self.readable = readable

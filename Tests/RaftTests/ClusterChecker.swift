@@ -44,7 +44,8 @@ struct ClusterChecker {
     }
 
     /// State machine safety, durability of what is committed, and ascending log time.
-    mutating func noteApplied(_ entries: [Entry], by term: Term, in cluster: ConsensusCluster) {
+    mutating func noteApplied(_ entries: [Entry], by committer: Consensus, in cluster: ConsensusCluster) {
+        let term = committer.term
         for entry in entries {
             let position = Int(entry.index.value) - 1
             if position < committed.count {
@@ -60,7 +61,8 @@ struct ClusterChecker {
             let holders = cluster.nodes.filter { node in
                 node.disk.entries.count > position && node.disk.entries[position].term == entry.term
             }
-            if holders.count < cluster.configuration.quorumSize {
+            // The first to apply is the leader that committed, at the moment it does.
+            if !committer.configuration.isQuorum(holders.map(\.id)) {
                 report("\(entry.index)@\(entry.term) committed on \(holders.count) disks", in: cluster)
             }
             committed.append(entry)

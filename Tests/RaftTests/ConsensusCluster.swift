@@ -58,11 +58,12 @@ final class ConsensusCluster {
     var count: Int { nodes.count }
     var violations: [String] { checker.violations }
 
+    /// `voters`, by place, are those of the genesis; all unless given. The others belong to no configuration yet.
     init(
-        _ count: Int, seed: UInt64 = 1, disks: [Int: RecoveredLog] = [:],
+        _ count: Int, voters: [Int]? = nil, seed: UInt64 = 1, disks: [Int: RecoveredLog] = [:],
         config: @escaping (Int) -> RaftConfig = { _ in RaftConfig(electionTimeout: .milliseconds(100)) }
     ) {
-        configuration = Configuration(voters: (1...count).map { ReplicaID(UInt64($0)) })
+        configuration = Configuration(voters: (voters ?? Array(0..<count)).map { ReplicaID(UInt64($0 + 1)) })
         makeConfig = config
         random = SeededRandom(seed: seed)
         nodes = (0..<count).map { Node(id: ReplicaID(UInt64($0 + 1))) }
@@ -134,6 +135,18 @@ final class ConsensusCluster {
     func propose(_ payload: [UInt8], on place: Int) -> Result<LogPosition, Consensus.ProposalRefusal>? {
         var result: Result<LogPosition, Consensus.ProposalRefusal>?
         with(place) { core, now, effects in result = core.propose(payload, now: now, into: &effects) }
+        return result
+    }
+
+    /// Proposes the configuration with these voters and learners, by place.
+    @discardableResult
+    func change(
+        to voters: [Int], learners: [Int] = [], on place: Int
+    ) -> Result<LogPosition, Consensus.ChangeRefusal>? {
+        let id = { ReplicaID(UInt64($0 + 1)) }
+        let target = Configuration(voters: voters.map(id), learners: learners.map(id))
+        var result: Result<LogPosition, Consensus.ChangeRefusal>?
+        with(place) { core, now, effects in result = core.proposeChange(to: target, now: now, into: &effects) }
         return result
     }
 
@@ -278,13 +291,13 @@ final class ConsensusCluster {
         case .send(let message, let receiver):
             transmit(message, from: place, to: Int(receiver.value) - 1)
         case .apply(let entries):
-            checker.noteApplied(entries, by: core(place).term, in: self)
+            checker.noteApplied(entries, by: core(place), in: self)
         case .readReady(let id, let index):
             nodes[place].reads[id]?.answer = index
             if let record = nodes[place].reads[id] { checker.noteRead(record, index: index, at: core(place)) }
         case .readFailed(let id):
             nodes[place].reads[id]?.hasFailed = true
-        case .roleChanged:
+        case .roleChanged, .configurationChanged:
             break
         }
     }

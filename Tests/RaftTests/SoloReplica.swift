@@ -74,6 +74,12 @@ struct SoloReplica {
         return result
     }
 
+    mutating func change(to target: Configuration) -> Result<LogPosition, Consensus.ChangeRefusal>? {
+        var result: Result<LogPosition, Consensus.ChangeRefusal>?
+        step { core, now, effects in result = core.proposeChange(to: target, now: now, into: &effects) }
+        return result
+    }
+
     /// Finishes every outstanding write and those that follow from it.
     mutating func persist() {
         while !writes.isEmpty {
@@ -141,7 +147,7 @@ struct SoloReplica {
             case .persist(let write): writes.append(write)
             case .send(let message, let receiver): sent.append((message, receiver))
             case .apply(let entries): applied += entries
-            case .roleChanged: break
+            case .roleChanged, .configurationChanged: break
             case .readReady(let id, let index): answeredReads[id] = index
             case .readFailed(let id): failedReads.append(id)
             }

@@ -1,0 +1,125 @@
+import Primitives
+
+// Changes of the configuration by joint consensus (Raft §6; thesis §4.1 with its errata, §4.2, §4.3).
+//
+// Voters never change from one majority to another at once: between the old configuration and the new one stands a
+// joint one, in which both majorities are needed. It is left automatically once it is committed, by whoever leads then.
+// Changes of learners, timeouts or levels alone need no joint step, since the same majority decides before and after.
+
+extension Consensus {
+    /// Why a change was not appended. Nothing has changed.
+    package enum ChangeRefusal: Error, Hashable, Sendable {
+        /// Propose to the leader named here, if any is known.
+        case notLeader(leader: ReplicaID?)
+        /// Leadership is being handed over: propose again to whoever leads next.
+        case transferring
+        /// The change at this index is not committed, or its joint configuration not left: wait.
+        case unfinished(LogIndex)
+        /// No entry of this term is committed yet. A change appended now could commit by a majority that an earlier
+        /// leader's forgotten change does not overlap (the single-server bug of 2015, thesis errata §4.1): wait.
+        case notCurrent
+        /// The target is joint, or the same as what is in force.
+        case noChange
+    }
+
+    /// Appends a change towards `target`, which takes effect at once. It is finished when a configuration that is not
+    /// joint is committed; whether it is `target` must be looked at, since another leader may have dropped it.
+    package mutating func proposeChange(
+        to target: Configuration, now: Instant, into effects: inout [RaftEffect]
+    ) -> Result<LogPosition, ChangeRefusal> {
+        guard role == .leader else { return .failure(.notLeader(leader: leader)) }
+        guard transfer == nil else { return .failure(.transferring) }
+        guard !isChangeUnfinished else { return .failure(.unfinished(history.current.index)) }
+        guard hasCommittedInTerm else { return .failure(.notCurrent) }
+        guard !target.isJoint, target != configuration else { return .failure(.noChange) }
+        appendConfiguration(configuration.entering(target), now: now, into: &effects)
+        let position = log.lastPosition
+        finish(now: now, into: &effects)
+        return .success(position)
+    }
+
+    /// A change is under way: appended and not committed, or joint.
+    package var isChangeUnfinished: Bool { history.current.index > commitIndex || configuration.isJoint }
+
+    /// The configuration as of a committed entry, for a snapshot that ends there.
+    package func configuration(at index: LogIndex) -> Configuration {
+        precondition(index <= commitIndex, "configuration at \(index) beyond commit \(commitIndex) may change")
+        return history.statement(at: index).configuration
+    }
+
+    // MARK: Leader
+
+    /// Leaves a committed joint configuration, and gives up the lead of a committed one that this replica is not in.
+    mutating func advanceMembership(now: Instant, into effects: inout [RaftEffect]) {
+        guard configuration.isJoint || !isVoter, history.current.index <= commitIndex, hasCommittedInTerm else {
+            return
+        }
+        if configuration.isJoint {
+            // A hand-over waits for the target to hold the whole log: its successor, or a later tick, leaves.
+            if transfer == nil { appendConfiguration(configuration.left, now: now, into: &effects) }
+        } else {
+            resign(now: now, into: &effects)
+        }
+    }
+
+    private mutating func appendConfiguration(
+        _ next: Configuration, now: Instant, into effects: inout [RaftEffect]
+    ) {
+        append(.configuration, next.encode(), now: now)
+        // Those who are dropped hear of it too, if it reaches them, and stop campaigning.
+        replicateToAll(now: now, into: &effects)
+        history.append(next, at: log.lastIndex)
+        configurationChanged(now: now)
+        replicateToAll(now: now, into: &effects)
+    }
+
+    /// Ends a leadership that the configuration does not provide for (Raft §6), and makes the most advanced voter
+    /// campaign, so that nobody has to wait for a timeout.
+    private mutating func resign(now: Instant, into effects: inout [RaftEffect]) {
+        let heir = electorate.all.max { members[$0].match < members[$1].match }
+        if let heir { effects.append(.send(.timeoutNow(term: term), to: members[heir].replica)) }
+        stepDown(to: term, now: now, into: &effects)
+    }
+
+    // MARK: Follower
+
+    mutating func adoptConfiguration(of entry: Entry, now: Instant) {
+        history.append(entry)
+        configurationChanged(now: now)
+    }
+
+    /// The entries after `index` are gone, and with them what they stated (Raft §6).
+    mutating func rollBackConfiguration(after index: LogIndex, now: Instant) {
+        if history.truncate(after: index) { configurationChanged(now: now) }
+    }
+
+    // MARK: Both
+
+    /// Voters campaign; and who was one until a configuration that may not be committed. If all that hold the new
+    /// configuration were dropped by it, nobody else can win (thesis §4.2.2; a deadlock found in several programs).
+    var mayCampaign: Bool {
+        if isVoter { return true }
+        guard history.current.index > commitIndex else { return false }
+        return history.statements.contains { statement in
+            statement.index >= history.statement(at: commitIndex).index && statement.configuration.isVoter(replica)
+        }
+    }
+
+    /// Goes by the newest configuration in the log. What is known of members that stay is kept.
+    private mutating func configurationChanged(now: Instant) {
+        configuration = history.current.configuration
+        let ids = configuration.members
+        members = ids.map { id in
+            if let slot = slot(of: id) { return members[slot] }
+            var progress = Progress(replica: id)
+            // So that the entry which admits it is the first to be sent.
+            if role == .leader { progress.reset(next: log.lastIndex) }
+            return progress
+        }
+        electorate = Electorate(configuration, members: ids)
+        ownSlot = ids.firstIndex(of: replica)
+        if role == .leader, let ownSlot { members[ownSlot].noteOwnDurable(durability.durableIndex) }
+        // A replica without a vote had no timer.
+        if mayCampaign, role == .follower, electionDeadline == .distantFuture { restartElectionTimer(now: now) }
+    }
+}
