@@ -1,5 +1,5 @@
 /// Why bytes could not be decoded. Nothing was changed; drop the message and count it.
-package enum DecodeError: Error, Equatable, Sendable {
+@usableFromInline package enum DecodeError: Error, Equatable, Sendable {
     /// The input ended inside a field.
     case truncated
     /// A length, count or text exceeds the limit that the reader allows.
@@ -11,12 +11,12 @@ package enum DecodeError: Error, Equatable, Sendable {
 }
 
 /// A cursor over received bytes that never reads out of bounds and never traps: the counterpart of `ByteWriter`.
-package struct ByteReader: Sendable {
-    private let bytes: [UInt8]
-    private var position: Int
-    private let end: Int
+@usableFromInline package struct ByteReader: Sendable {
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline var position: Int
+    @usableFromInline let end: Int
 
-    package init(_ bytes: [UInt8]) {
+    @inlinable package init(_ bytes: [UInt8]) {
         self.bytes = bytes
         position = 0
         end = bytes.count
@@ -26,20 +26,20 @@ package struct ByteReader: Sendable {
         self.init(Array(slice))
     }
 
-    package var remaining: Int { end - position }
+    @inlinable package var remaining: Int { end - position }
 
-    package mutating func readUInt8() throws(DecodeError) -> UInt8 {
+    @inlinable package mutating func readUInt8() throws(DecodeError) -> UInt8 {
         guard position < end else { throw .truncated }
         defer { position += 1 }
         return bytes[position]
     }
 
-    package mutating func readUInt16() throws(DecodeError) -> UInt16 { try readLittleEndian() }
-    package mutating func readUInt32() throws(DecodeError) -> UInt32 { try readLittleEndian() }
-    package mutating func readUInt64() throws(DecodeError) -> UInt64 { try readLittleEndian() }
-    package mutating func readInt64() throws(DecodeError) -> Int64 { Int64(bitPattern: try readLittleEndian()) }
+    @inlinable package mutating func readUInt16() throws(DecodeError) -> UInt16 { try readLittleEndian() }
+    @inlinable package mutating func readUInt32() throws(DecodeError) -> UInt32 { try readLittleEndian() }
+    @inlinable package mutating func readUInt64() throws(DecodeError) -> UInt64 { try readLittleEndian() }
+    @inlinable package mutating func readInt64() throws(DecodeError) -> Int64 { Int64(bitPattern: try readLittleEndian()) }
 
-    package mutating func readBool() throws(DecodeError) -> Bool {
+    @inlinable package mutating func readBool() throws(DecodeError) -> Bool {
         switch try readUInt8() {
         case 0: false
         case 1: true
@@ -47,17 +47,17 @@ package struct ByteReader: Sendable {
         }
     }
 
-    package mutating func readNodeID() throws(DecodeError) -> NodeID {
+    @inlinable package mutating func readNodeID() throws(DecodeError) -> NodeID {
         NodeID(high: try readUInt64(), low: try readUInt64())
     }
 
-    package mutating func readReplicaID() throws(DecodeError) -> ReplicaID { ReplicaID(try readUInt64()) }
-    package mutating func readLogIndex() throws(DecodeError) -> LogIndex { LogIndex(try readVarint()) }
-    package mutating func readTerm() throws(DecodeError) -> Term { Term(try readVarint()) }
-    package mutating func readLogTime() throws(DecodeError) -> LogTime { LogTime(milliseconds: try readInt64()) }
+    @inlinable package mutating func readReplicaID() throws(DecodeError) -> ReplicaID { ReplicaID(try readUInt64()) }
+    @inlinable package mutating func readLogIndex() throws(DecodeError) -> LogIndex { LogIndex(try readVarint()) }
+    @inlinable package mutating func readTerm() throws(DecodeError) -> Term { Term(try readVarint()) }
+    @inlinable package mutating func readLogTime() throws(DecodeError) -> LogTime { LogTime(milliseconds: try readInt64()) }
 
     /// LEB128. Rejects encodings that overflow 64 bits or end in a superfluous zero byte, so each value has one form.
-    package mutating func readVarint() throws(DecodeError) -> UInt64 {
+    @inlinable package mutating func readVarint() throws(DecodeError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while true {
@@ -74,19 +74,19 @@ package struct ByteReader: Sendable {
     }
 
     /// A varint that must not exceed `limit`; for counts and lengths.
-    package mutating func readCount(limit: Int) throws(DecodeError) -> Int {
+    @inlinable package mutating func readCount(limit: Int) throws(DecodeError) -> Int {
         let value = try readVarint()
         guard value <= UInt64(limit) else { throw .tooLong }
         return Int(value)
     }
 
-    package mutating func readRaw(_ count: Int) throws(DecodeError) -> [UInt8] {
+    @inlinable package mutating func readRaw(_ count: Int) throws(DecodeError) -> [UInt8] {
         guard count >= 0, remaining >= count else { throw .truncated }
         defer { position += count }
         return Array(bytes[position..<position + count])
     }
 
-    package mutating func readBlob(limit: Int) throws(DecodeError) -> [UInt8] {
+    @inlinable package mutating func readBlob(limit: Int) throws(DecodeError) -> [UInt8] {
         try readRaw(try readCount(limit: limit))
     }
 
@@ -96,13 +96,13 @@ package struct ByteReader: Sendable {
         return text
     }
 
-    package mutating func readOptional<T>(
+    @inlinable package mutating func readOptional<T>(
         _ body: (inout ByteReader) throws(DecodeError) -> T
     ) throws(DecodeError) -> T? {
         try readBool() ? try body(&self) : nil
     }
 
-    package mutating func readArray<T>(
+    @inlinable package mutating func readArray<T>(
         limit: Int, _ body: (inout ByteReader) throws(DecodeError) -> T
     ) throws(DecodeError) -> [T] {
         let count = try readCount(limit: limit)
@@ -113,22 +113,21 @@ package struct ByteReader: Sendable {
     }
 
     /// Everything that is left.
-    package mutating func readRest() -> [UInt8] {
+    @inlinable package mutating func readRest() -> [UInt8] {
         defer { position = end }
         return Array(bytes[position..<end])
     }
 
     /// Call after the last field: a longer message than expected is not ours.
-    package func expectEnd() throws(DecodeError) {
+    @inlinable package func expectEnd() throws(DecodeError) {
         guard position == end else { throw .trailingBytes }
     }
 
-    private mutating func readLittleEndian<T: FixedWidthInteger>() throws(DecodeError) -> T {
+    @inlinable mutating func readLittleEndian<T: FixedWidthInteger>() throws(DecodeError) -> T {
         let width = MemoryLayout<T>.size
         guard remaining >= width else { throw .truncated }
-        var value: T = 0
-        for offset in (0..<width).reversed() { value = value << 8 | T(truncatingIfNeeded: bytes[position + offset]) }
+        let value = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: T.self) }
         position += width
-        return value
+        return T(littleEndian: value)
     }
 }

@@ -1,28 +1,34 @@
 /// Appends fields to a byte buffer: integers little-endian, counts and lengths as LEB128 varints.
-package struct ByteWriter: Sendable {
-    package private(set) var bytes: [UInt8]
+@usableFromInline package struct ByteWriter: Sendable {
+    @usableFromInline package internal(set) var bytes: [UInt8]
 
-    package init(capacity: Int = 64) {
+    @inlinable package init(capacity: Int = 64) {
         bytes = []
         bytes.reserveCapacity(capacity)
     }
 
-    package var count: Int { bytes.count }
+    @inlinable package var count: Int { bytes.count }
 
-    package mutating func write(_ value: UInt8) { bytes.append(value) }
-    package mutating func write(_ value: UInt16) { writeLittleEndian(value) }
-    package mutating func write(_ value: UInt32) { writeLittleEndian(value) }
-    package mutating func write(_ value: UInt64) { writeLittleEndian(value) }
-    package mutating func write(_ value: Int64) { writeLittleEndian(UInt64(bitPattern: value)) }
-    package mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
-    package mutating func write(_ id: NodeID) { write(id.high); write(id.low) }
-    package mutating func write(_ id: ReplicaID) { write(id.value) }
-    package mutating func write(_ index: LogIndex) { writeVarint(index.value) }
-    package mutating func write(_ term: Term) { writeVarint(term.value) }
-    package mutating func write(_ time: LogTime) { write(time.milliseconds) }
+    @inlinable package mutating func write(_ value: UInt8) { bytes.append(value) }
+    @inlinable package mutating func write(_ value: UInt16) { writeLittleEndian(value) }
+    @inlinable package mutating func write(_ value: UInt32) { writeLittleEndian(value) }
+    @inlinable package mutating func write(_ value: UInt64) { writeLittleEndian(value) }
+    @inlinable package mutating func write(_ value: Int64) { writeLittleEndian(UInt64(bitPattern: value)) }
+    @inlinable package mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    @inlinable package mutating func write(_ id: NodeID) { write(id.high); write(id.low) }
+    @inlinable package mutating func write(_ id: ReplicaID) { write(id.value) }
+    @inlinable package mutating func write(_ index: LogIndex) { writeVarint(index.value) }
+    @inlinable package mutating func write(_ term: Term) { writeVarint(term.value) }
+    @inlinable package mutating func write(_ time: LogTime) { write(time.milliseconds) }
+
+    /// Puts a number, such as a checksum of what follows it, where zeros were kept for it. Traps beyond the end.
+    @inlinable package mutating func overwrite(with value: UInt32, at offset: Int) {
+        precondition(offset >= 0 && offset + 4 <= bytes.count, "offset \(offset) is beyond the \(bytes.count) bytes")
+        bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self) }
+    }
 
     /// LEB128, 1 to 10 bytes.
-    package mutating func writeVarint(_ value: UInt64) {
+    @inlinable package mutating func writeVarint(_ value: UInt64) {
         var rest = value
         while rest >= 0x80 {
             bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -32,10 +38,10 @@ package struct ByteWriter: Sendable {
     }
 
     /// Bytes without a length; the reader must know it.
-    package mutating func writeRaw(_ raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
+    @inlinable package mutating func writeRaw(_ raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
 
     /// The same for arrays: other modules call this one without generic code, which costs ten times as much.
-    package mutating func writeRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
+    @inlinable package mutating func writeRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
 
     /// The same for a byte repeated.
     package mutating func writeRaw(_ raw: Repeated<UInt8>) {
@@ -43,7 +49,7 @@ package struct ByteWriter: Sendable {
     }
 
     /// A varint length, then the bytes.
-    package mutating func write(_ blob: [UInt8]) {
+    @inlinable package mutating func write(_ blob: [UInt8]) {
         writeVarint(UInt64(blob.count))
         bytes.append(contentsOf: blob)
     }
@@ -55,18 +61,18 @@ package struct ByteWriter: Sendable {
     }
 
     /// A presence byte, then the value if there is one.
-    package mutating func writeOptional<T>(_ value: T?, _ body: (inout ByteWriter, T) -> Void) {
+    @inlinable package mutating func writeOptional<T>(_ value: T?, _ body: (inout ByteWriter, T) -> Void) {
         write(value != nil)
         if let value { body(&self, value) }
     }
 
     /// A varint count, then each element.
-    package mutating func writeArray<T>(_ items: [T], _ body: (inout ByteWriter, T) -> Void) {
+    @inlinable package mutating func writeArray<T>(_ items: [T], _ body: (inout ByteWriter, T) -> Void) {
         writeVarint(UInt64(items.count))
         for item in items { body(&self, item) }
     }
 
-    private mutating func writeLittleEndian<T: FixedWidthInteger>(_ value: T) {
+    @inlinable mutating func writeLittleEndian<T: FixedWidthInteger>(_ value: T) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 }

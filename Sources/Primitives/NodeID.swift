@@ -2,13 +2,13 @@
 /// its Ed25519 public key. Names are for people and may be reused; a `NodeID` never is.
 ///
 /// Ordered and compared as big-endian bytes, so that every node sorts members alike.
-package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
+@usableFromInline package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package static let byteCount = 16
 
-    package let high: UInt64
-    package let low: UInt64
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
 
-    package init(high: UInt64, low: UInt64) {
+    @inlinable package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
@@ -35,9 +35,9 @@ package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
             + (0..<8).map { UInt8(truncatingIfNeeded: low >> (56 - 8 * $0)) }
     }
 
-    package var description: String { Hex.encode(bytes) }
+    @usableFromInline package var description: String { Hex.encode(bytes) }
 
-    package static func < (a: NodeID, b: NodeID) -> Bool {
+    @inlinable package static func < (a: NodeID, b: NodeID) -> Bool {
         (a.high, a.low) < (b.high, b.low)
     }
 }

@@ -3,11 +3,11 @@
 ///
 /// Equal seeds give equal sequences on every platform and in every build. Not for keys or nonces: those come from
 /// `Entropy` in SecureChannel.
-package struct SeededRandom: Sendable {
-    private var s0: UInt64
-    private var s1: UInt64
-    private var s2: UInt64
-    private var s3: UInt64
+@usableFromInline package struct SeededRandom: Sendable {
+    @usableFromInline var s0: UInt64
+    @usableFromInline var s1: UInt64
+    @usableFromInline var s2: UInt64
+    @usableFromInline var s3: UInt64
 
     package init(seed: UInt64) {
         var state = seed
@@ -24,7 +24,7 @@ package struct SeededRandom: Sendable {
         s3 = splitMix()
     }
 
-    package mutating func next() -> UInt64 {
+    @inlinable package mutating func next() -> UInt64 {
         let result = rotate(s1 &* 5, 7) &* 9
         let t = s1 << 17
         s2 ^= s0
@@ -37,7 +37,7 @@ package struct SeededRandom: Sendable {
     }
 
     /// A uniform integer in `0..<bound`, without modulo bias (Lemire 2019). Traps unless `bound` is positive.
-    package mutating func below(_ bound: Int) -> Int {
+    @inlinable package mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0, "an empty range has no random element (bound \(bound))")
         let range = UInt64(bound)
         var product = next().multipliedFullWidth(by: range)
@@ -49,15 +49,15 @@ package struct SeededRandom: Sendable {
     }
 
     /// True with probability `numerator / denominator`.
-    package mutating func chance(_ numerator: Int, in denominator: Int) -> Bool {
+    @inlinable package mutating func chance(_ numerator: Int, in denominator: Int) -> Bool {
         below(denominator) < numerator
     }
 
     /// A span in `range`, to the nanosecond.
-    package mutating func duration(in range: ClosedRange<Duration>) -> Duration {
+    @inlinable package mutating func duration(in range: ClosedRange<Duration>) -> Duration {
         let low = range.lowerBound.inNanoseconds
         let width = range.upperBound.inNanoseconds - low
-        return .nanoseconds(low + Int64(below(Int(width) + 1)))
+        return Duration(wholeNanoseconds: low + Int64(below(Int(width) + 1)))
     }
 
     package mutating func element<C: RandomAccessCollection>(of items: C) -> C.Element? where C.Index == Int {
@@ -88,5 +88,5 @@ package struct SeededRandom: Sendable {
     /// An independent generator: drawing from it never shifts this one's sequence by more than one step.
     package mutating func fork() -> SeededRandom { SeededRandom(seed: next()) }
 
-    private func rotate(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
+    @inlinable func rotate(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
 }
