@@ -23,16 +23,17 @@ enum WALChecksum {
 
     /// The checksum of `bytes[range]`, continued from `seed` (0, or the checksum of what comes before).
     static func crc32c(_ bytes: [UInt8], _ range: Range<Int>, seed: UInt32 = 0) -> UInt32 {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "\(range) is not within the bytes")
         let tables = Self.tables
         var crc = ~seed
         var position = range.lowerBound
         while position + 8 <= range.upperBound {
-            let low = crc ^ load32(bytes, at: position)
-            let high = load32(bytes, at: position + 4)
-            crc = tables[1792 + Int(low & 0xFF)] ^ tables[1536 + Int(low >> 8 & 0xFF)]
-            crc ^= tables[1280 + Int(low >> 16 & 0xFF)] ^ tables[1024 + Int(low >> 24)]
-            crc ^= tables[768 + Int(high & 0xFF)] ^ tables[512 + Int(high >> 8 & 0xFF)]
-            crc ^= tables[256 + Int(high >> 16 & 0xFF)] ^ tables[Int(high >> 24)]
+            let eight = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: UInt64.self) }
+            let word = UInt64(littleEndian: eight) ^ UInt64(crc)
+            crc = tables[1792 + Int(word & 0xFF)] ^ tables[1536 + Int(word >> 8 & 0xFF)]
+            crc ^= tables[1280 + Int(word >> 16 & 0xFF)] ^ tables[1024 + Int(word >> 24 & 0xFF)]
+            crc ^= tables[768 + Int(word >> 32 & 0xFF)] ^ tables[512 + Int(word >> 40 & 0xFF)]
+            crc ^= tables[256 + Int(word >> 48 & 0xFF)] ^ tables[Int(word >> 56)]
             position += 8
         }
         while position < range.upperBound {
@@ -44,10 +45,5 @@ enum WALChecksum {
 
     static func crc32c(_ bytes: [UInt8], seed: UInt32 = 0) -> UInt32 {
         crc32c(bytes, 0..<bytes.count, seed: seed)
-    }
-
-    private static func load32(_ bytes: [UInt8], at offset: Int) -> UInt32 {
-        UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
-            | UInt32(bytes[offset + 3]) << 24
     }
 }

@@ -59,39 +59,36 @@ struct WALRecord: Hashable, Sendable {
     // MARK: Coding
 
     func encode(into writer: inout ByteWriter, seed: UInt32) {
-        var body: [UInt8] = []
-        var fields = ByteWriter(capacity: Self.headerBytes)
+        let start = writer.count
         switch kind {
         case .entry(let entry):
-            body = entry.payload
-            body.append(contentsOf: repeatElement(0, count: Self.rounded(body.count) - body.count))
-            writeFields(entry.index, entry.term, entry.time, type: 1, kind: entry.kind.rawValue, body, into: &fields)
-        case .truncate(let index):
-            writeFields(index, .zero, .zero, type: 2, kind: 0, body, into: &fields)
-        case .settle:
-            writeFields(.zero, .zero, .zero, type: 3, kind: 0, body, into: &fields)
+            writeFields(entry.index, entry.term, entry.time, type: 1, kind: entry.kind.rawValue, into: &writer)
+            writer.writeRaw(entry.payload)
+            writer.writeRaw(repeatElement(0, count: Self.rounded(entry.payload.count) - entry.payload.count))
+        case .truncate(let index): writeFields(index, .zero, .zero, type: 2, kind: 0, into: &writer)
+        case .settle: writeFields(.zero, .zero, .zero, type: 3, kind: 0, into: &writer)
         }
-        writer.write(Self.magic)
-        writer.write(WALChecksum.crc32c(fields.bytes, seed: seed))
-        writer.writeRaw(fields.bytes)
-        writer.writeRaw(body)
+        let body = start + Self.headerBytes
+        writer.overwrite(with: WALChecksum.crc32c(writer.bytes, body..<writer.count), at: start + 8)
+        writer.overwrite(with: WALChecksum.crc32c(writer.bytes, start + 8..<body, seed: seed), at: start + 4)
     }
 
-    /// Everything that the header's checksum covers: bytes 8 to 64.
+    /// The header, both checksums still zero.
     private func writeFields(
-        _ index: LogIndex, _ term: Term, _ time: LogTime, type: UInt8, kind: UInt8, _ body: [UInt8],
-        into fields: inout ByteWriter
+        _ index: LogIndex, _ term: Term, _ time: LogTime, type: UInt8, kind: UInt8, into writer: inout ByteWriter
     ) {
-        fields.write(WALChecksum.crc32c(body))
-        fields.write(UInt32(bodyCount))
-        fields.write(number)
-        fields.write(group)
-        fields.write(index.value)
-        fields.write(term.value)
-        fields.write(time)
-        fields.write(type)
-        fields.write(kind)
-        fields.writeRaw(repeatElement(0, count: 6))
+        writer.write(Self.magic)
+        writer.write(UInt32(0))
+        writer.write(UInt32(0))
+        writer.write(UInt32(bodyCount))
+        writer.write(number)
+        writer.write(group)
+        writer.write(index.value)
+        writer.write(term.value)
+        writer.write(time)
+        writer.write(type)
+        writer.write(kind)
+        writer.writeRaw(repeatElement(0, count: 6))
     }
 }
 

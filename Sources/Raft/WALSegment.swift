@@ -186,14 +186,13 @@ struct WALSegmentHeader: Hashable, Sendable {
     }
 
     static func encode(_ identity: WALRecord.Identity, at offset: Int, seed: UInt32, into writer: inout ByteWriter) {
-        var fields = ByteWriter(capacity: identityBytes)
-        fields.write(identity.position?.index.value ?? 0)
-        fields.write(identity.position?.term.value ?? 0)
-        fields.write(UInt32(offset))
-        fields.write(UInt32(identity.number - identity.group))
-        fields.write(identity.position == nil ? UInt32(2) : 1)
-        writer.writeRaw(fields.bytes)
-        writer.write(identityChecksum(fields.bytes, 0..<identityBytes - 4, number: identity.number, seed: seed))
+        let start = writer.count
+        writer.write(identity.position?.index.value ?? 0)
+        writer.write(identity.position?.term.value ?? 0)
+        writer.write(UInt32(offset))
+        writer.write(UInt32(identity.number - identity.group))
+        writer.write(identity.position == nil ? UInt32(2) : 1)
+        writer.write(identityChecksum(writer.bytes, start..<writer.count, number: identity.number, seed: seed))
     }
 
     /// The identity of record `number`, or nil if its place holds none that its checksum confirms. Never traps.

@@ -37,9 +37,16 @@ package struct WriteAheadLog: Sendable {
         var end: Int
         /// Up to here the file has been written, with zeros beyond `end`.
         var zeroedThrough: Int
+        let file: String
+        let seed: UInt32
 
-        var file: String { WALSegmentHeader.fileName(header.segment) }
-        var seed: UInt32 { header.owner.seed(segment: header.segment) }
+        init(header: WALSegmentHeader, end: Int, zeroedThrough: Int) {
+            self.header = header
+            self.end = end
+            self.zeroedThrough = zeroedThrough
+            file = WALSegmentHeader.fileName(header.segment)
+            seed = header.owner.seed(segment: header.segment)
+        }
     }
 
     package var hardState: HardState { slots.state }
@@ -96,6 +103,7 @@ package struct WriteAheadLog: Sendable {
     package mutating func plan(_ writes: [DurableWrite]) -> [DiskOperation] {
         precondition(!isRetired, "replica \(owner.replica) has lost its promises: start as a new replica")
         var operations: [DiskOperation] = []
+        operations.reserveCapacity(4)
         if let hardState = writes.last(where: { $0.hardState != nil })?.hardState, hardState != slots.state {
             operations += slots.plan(hardState, owner: owner)
         }
@@ -104,13 +112,15 @@ package struct WriteAheadLog: Sendable {
         if change.keepThrough < terms.lastIndex { kinds.append(.truncate(after: change.keepThrough)) }
         kinds.reserveCapacity(kinds.count + change.entries.count)
         for entry in change.entries { kinds.append(.entry(entry)) }
-        if !kinds.isEmpty { operations += append(kinds) }
+        if !kinds.isEmpty { append(kinds, into: &operations) }
         return operations
     }
 
     /// Plans that the doubt is over: a quorum is known to lack the entries that it is about, or to hold them all.
     package mutating func planSettled() -> [DiskOperation] {
-        doubt == nil ? [] : append([.settle])
+        var operations: [DiskOperation] = []
+        if doubt != nil { append([.settle], into: &operations) }
+        return operations
     }
 
     // MARK: Private steps
@@ -133,19 +143,18 @@ package struct WriteAheadLog: Sendable {
                     entries.removeAll(keepingCapacity: true)
                 }
             }
-            entries.append(contentsOf: write.entries)
+            if entries.isEmpty { entries = write.entries } else { entries.append(contentsOf: write.entries) }
         }
         return (keepThrough, entries)
     }
 
     /// Records, their identities and one sync; more only where a file fills up.
-    private mutating func append(_ kinds: [WALRecord.Kind]) -> [DiskOperation] {
-        var operations: [DiskOperation] = []
+    private mutating func append(_ kinds: [WALRecord.Kind], into operations: inout [DiskOperation]) {
         var group = WALGroup(first: nextNumber)
         for kind in kinds {
             var record = WALRecord(number: nextNumber, group: group.first, kind: kind)
             if !hasRoom(for: record) {
-                operations += flush(group)
+                flush(group, into: &operations)
                 operations += planSegment(after: active.header.segment)
                 group = WALGroup(first: nextNumber)
                 record = WALRecord(number: nextNumber, group: nextNumber, kind: kind)
@@ -155,7 +164,7 @@ package struct WriteAheadLog: Sendable {
             active.end += record.encodedBytes
             nextNumber += 1
         }
-        return operations + flush(group)
+        flush(group, into: &operations)
     }
 
     private func hasRoom(for record: WALRecord) -> Bool {
@@ -180,10 +189,9 @@ package struct WriteAheadLog: Sendable {
         doubt = WALReplay.doubt(doubt, after: kind)
     }
 
-    private mutating func flush(_ group: WALGroup) -> [DiskOperation] {
-        guard !group.records.bytes.isEmpty else { return [] }
+    private mutating func flush(_ group: WALGroup, into operations: inout [DiskOperation]) {
+        guard !group.records.bytes.isEmpty else { return }
         let file = active.file
-        var operations: [DiskOperation] = []
         // Grow before the records go out: a full disk is then found before any of them is written.
         if active.end > active.zeroedThrough {
             let step = geometry.growthBytes
@@ -197,7 +205,6 @@ package struct WriteAheadLog: Sendable {
         let place = active.header.identityOffset(of: group.first)
         operations.append(.write(file: file, offset: place, bytes: group.identities.bytes))
         operations.append(.sync(file: file))
-        return operations
     }
 
     /// Opens the file after segment `previous`. First its zeros are durable, then its header, then records follow: a
