@@ -21,6 +21,8 @@ extension Consensus {
             checkLeaderInvariants()
         }
         checkConfigurationInvariants()
+        precondition(
+            nextDeadline == earliestDeadline, "next deadline \(nextDeadline) should be \(earliestDeadline)")
         precondition(role == .leader || transfer == nil, "\(role) hands over a leadership that it lacks")
         precondition(role == .leader || leaderReads.count == 0, "\(role) holds reads of a leader")
     }

@@ -6,9 +6,6 @@ extension Consensus {
     /// What an entry weighs besides its payload.
     private static let entryOverheadBytes = 64
 
-    /// Rounds for the sake of commits stop here, far below what `RoundLedger` remembers.
-    private static let commitRoundsOpenMax = 16
-
     func size(of entry: Entry) -> Int { entry.payload.count + Self.entryOverheadBytes }
 
     // MARK: Proposing
@@ -54,10 +51,21 @@ extension Consensus {
                 after: members[slot].next.previous, bytes: config.maxEntriesBytesPerAppend)
             sendAppend(entries, to: slot, now: now, into: &effects)
         }
-        let progress = members[slot]
-        if progress.mode == .replicating, progress.inFlight.isEmpty, progress.toldCommit < commitIndex {
-            sendAppend([], to: slot, now: now, into: &effects)
-        }
+        announceCommit(to: slot, now: now, into: &effects)
+    }
+
+    /// Tells of a commit at once, unless an append that is still to come will. The news follows what the member surely
+    /// holds, so that it is not rejected when it overtakes an append on the way.
+    private mutating func announceCommit(to slot: Int, now: Instant, into effects: inout [RaftEffect]) {
+        let match = members[slot].match
+        guard members[slot].mode == .replicating, members[slot].toldCommit < commitIndex,
+            members[slot].inFlight.isEmpty || commitIndex == log.lastIndex, let matchTerm = log.term(at: match)
+        else { return }
+        let news = RaftMessage.Append(
+            term: term, previous: LogPosition(index: match, term: matchTerm), entries: [], commitIndex: commitIndex,
+            time: logTime(at: now))
+        effects.append(.send(.append(news), to: members[slot].replica))
+        members[slot].noteSent(through: match, commit: commitIndex, at: now)
     }
 
     private mutating func sendAppend(
@@ -109,12 +117,12 @@ extension Consensus {
     private mutating func advanceCommit(now: Instant, into effects: inout [RaftEffect]) {
         let reached = electorate.greatestReached { members[$0].match }
         guard let reached, reached > commitIndex, log.term(at: reached) == term else { return }
-        for entry in log.entries(after: commitIndex, through: reached) { uncommittedBytes -= size(of: entry) }
-        commitIndex = reached
+        while commitIndex < reached {
+            commitIndex = commitIndex.next
+            uncommittedBytes -= size(of: log[commitIndex])
+        }
         replicateToAll(now: now, into: &effects)
         openReadRoundIfWanted(now: now, into: &effects)
-        // Nothing on its way will tell the followers of this commit: tell them now, not at the next heartbeat.
-        if reached == log.lastIndex, rounds.openCount < Self.commitRoundsOpenMax { beat(now: now, into: &effects) }
     }
 
     /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).

@@ -92,6 +92,9 @@ package struct Consensus: Sendable {
     var announced: Standing
     /// Index of the configuration that `.configurationChanged` last told.
     var announcedConfiguration: LogIndex
+    /// The latest moment by which `tick` must be called, if nothing else happens before. Kept, because its reader asks
+    /// after every step.
+    package private(set) var nextDeadline: Instant
 
     struct Standing: Hashable, Sendable {
         let role: Role
@@ -134,7 +137,9 @@ package struct Consensus: Sendable {
         electedAt = now
         transferNotBefore = now
         announced = Standing(role: .follower, term: hardState.term, leader: nil)
+        nextDeadline = now
         if !isAlone { restartElectionTimer(now: now) }
+        nextDeadline = earliestDeadline
     }
 
     // MARK: Inputs
@@ -226,8 +231,7 @@ package struct Consensus: Sendable {
     package var term: Term { hardState.term }
     package var lastIndex: LogIndex { log.lastIndex }
 
-    /// The latest moment by which `tick` must be called, if nothing else happens before.
-    package var nextDeadline: Instant {
+    var earliestDeadline: Instant {
         guard role == .leader else {
             return min(electionDeadline, nextReadDeadline ?? .distantFuture)
         }
@@ -294,5 +298,6 @@ package struct Consensus: Sendable {
             announcedConfiguration = history.current.index
             effects.append(.configurationChanged)
         }
+        nextDeadline = earliestDeadline
     }
 }

@@ -21,9 +21,6 @@ struct RoundLedger: Sendable {
     private(set) var confirmedSentAt: Instant?
     private var open: [Round] = []
 
-    /// Rounds that no quorum has answered yet.
-    var openCount: Int { open.count }
-
     mutating func begin(at now: Instant) -> UInt64 {
         last += 1
         if open.count == Self.openMax { open.removeFirst() }
