@@ -13,8 +13,13 @@ package struct BoundedText<Rule: TextRule>: Hashable, Comparable, Sendable, Cust
 
     /// Returns nil where the bytes are not UTF-8, too many or too few, or contain a refused character.
     package init?(utf8: [UInt8]) {
-        guard Rule.byteCounts.contains(utf8.count),
-            let text = String(validating: utf8, as: UTF8.self),
+        guard Rule.byteCounts.contains(utf8.count) else { return nil }
+        if utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
+            // Printable ASCII, as nearly all of it is, needs no decoding.
+            self.utf8 = utf8
+            return
+        }
+        guard let text = String(validating: utf8, as: UTF8.self),
             !text.unicodeScalars.contains(where: \.isRefusedInText)
         else { return nil }
         self.utf8 = utf8

@@ -37,19 +37,22 @@ extension Membership {
     }
 
     /// In a small mesh the interval grows with the members beyond five, so that the traffic of a node does not.
-    var smallMeshProbeInterval: Duration { config.smallMeshProbeInterval * max(4, table.liveCount - 1) / 4 }
+    var smallMeshProbeInterval: Duration {
+        config.smallMeshProbeInterval.scaled(by: Int64(max(4, table.liveCount - 1)), over: 4)
+    }
 
     /// The next interval of silence that is accepted from a peer: shaken, so that of two peers sometimes the one and
     /// sometimes the other asks, and both come to measure the path.
     private mutating func accepted(_ interval: Duration) -> Duration {
-        random.duration(in: interval * 3 / 4...interval * 5 / 4)
+        random.duration(in: interval.scaled(by: 3, over: 4)...interval.scaled(by: 5, over: 4))
     }
 
     /// Everyone in a small mesh has its own time; in a large one only suspects do, whose last chance it is.
     private func isDue(_ index: Int, now: Instant) -> Bool {
-        let row = table.rows[index]
-        guard row.probe == nil, row.nextProbeAt <= now, row.member.id != id else { return false }
-        return isSmall ? row.member.state.isLive : row.member.state == .suspect
+        guard table.rows[index].nextProbeAt <= now, table.rows[index].probe == nil, table.rows[index].member.id != id
+        else { return false }
+        let state = table.rows[index].member.state
+        return isSmall ? state.isLive : state == .suspect
     }
 
     /// Round-robin over a shuffled order bounds the time until each member is probed (SWIM §4.3).

@@ -192,6 +192,12 @@ package struct Membership: Sendable {
 
     package func member(_ id: NodeID) -> Member? { table.index(of: id).map { table.rows[$0].member } }
 
+    /// Where a known member is reached; without a copy of its row, since every message asks.
+    package func endpoint(of id: NodeID) -> Endpoint? {
+        guard let index = table.index(of: id) else { return nil }
+        return table.rows[index].member.endpoint
+    }
+
     package func section(_ section: SectionID, of id: NodeID) -> Section? {
         table.index(of: id).flatMap { table.rows[$0].section(section) }
     }

@@ -46,12 +46,20 @@ extension NodeBrain {
     mutating func advanceRequests(now: Instant, into effects: inout [NodeEffect]) {
         guard haltReason == nil else { return }
         if consensus.role == .leader { runDuties(now: now, into: &effects) }
+        if !proposals.isEmpty { advanceProposals(now: now, into: &effects) }
+        if !reads.isEmpty { advanceReads(now: now, into: &effects) }
+    }
+
+    private mutating func advanceProposals(now: Instant, into effects: inout [NodeEffect]) {
         // First those that waited too long: another attempt now would make an honest "nothing was appended" a guess.
         for expired in proposals.takeExpired(at: now) {
             guard let request = expired.request else { continue }
             effects.append(.answer(request, .refused(expired.isResolved ? .noQuorum : .outcomeUnknown)))
         }
         dispatchProposals(now: now)
+    }
+
+    private mutating func advanceReads(now: Instant, into effects: inout [NodeEffect]) {
         for round in reads.takeOverdue(at: now, askAgainAfter: timing.retryInterval) {
             consensus.requestRead(id: round, now: now, into: &raftEffects)
         }
@@ -68,16 +76,15 @@ extension NodeBrain {
         guard !proposals.isEmpty, let leader = reachableLeader(at: now) else { return }
         let term = consensus.term
         for position in proposals.proposals.indices {
-            let proposal = proposals.proposals[position]
-            if let sent = proposal.sentTo, sent == (leader, term) { continue }
+            if let sent = proposals.proposals[position].sentTo, sent == (leader, term) { continue }
+            let envelope = proposals.proposals[position].envelope
             if consensus.role == .leader {
-                guard case .success = consensus.propose(proposal.envelope, now: now, into: &raftEffects) else { return }
+                guard case .success = consensus.propose(envelope, now: now, into: &raftEffects) else { return }
                 proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
             } else if let node = roster.entry(of: leader)?.node {
-                guard now >= proposal.resendNotBefore else { continue }
+                guard now >= proposals.proposals[position].resendNotBefore else { continue }
                 let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
-                outbox.append(
-                    (.node, PeerMessage.forward(attempt: attempt, envelope: proposal.envelope).encode(), node))
+                outbox.append((.node, PeerMessage.forward(attempt: attempt, envelope: envelope).encode(), node))
             }
         }
     }

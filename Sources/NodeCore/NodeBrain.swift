@@ -246,7 +246,7 @@ package struct NodeBrain: Sendable {
 
     /// By datagram where it fits one, else by stream.
     private mutating func send(_ payload: [UInt8], kind: FrameKind, to node: NodeID, into effects: inout [NodeEffect]) {
-        guard let endpoint = membership.member(node)?.endpoint ?? timing.contactEndpoint(of: node) else { return }
+        guard let endpoint = membership.endpoint(of: node) ?? timing.contactEndpoint(of: node) else { return }
         if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
             counters.sentDatagrams += 1
             effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))

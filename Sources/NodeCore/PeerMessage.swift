@@ -13,13 +13,15 @@ enum PeerMessage: Hashable, Sendable {
     case refusal(attempt: UInt64)
 
     func encode() -> [UInt8] {
-        var writer = ByteWriter()
+        var writer: ByteWriter
         switch self {
         case .forward(let attempt, let envelope):
+            writer = ByteWriter(capacity: 16 + envelope.count)
             writer.write(UInt8(1))
             writer.writeVarint(attempt)
             writer.writeRaw(envelope)
         case .refusal(let attempt):
+            writer = ByteWriter(capacity: 16)
             writer.write(UInt8(2))
             writer.writeVarint(attempt)
         }

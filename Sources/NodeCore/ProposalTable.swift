@@ -119,8 +119,9 @@ struct ProposalTable: Sendable {
 
     var nextDeadline: Instant {
         var next = Instant.distantFuture
-        for proposal in proposals {
-            next = min(next, proposal.isResolved ? proposal.refuseAt : proposal.abandonAt, proposal.resendAt)
+        for position in proposals.indices {
+            let giveUpAt = proposals[position].isResolved ? proposals[position].refuseAt : proposals[position].abandonAt
+            next = min(next, giveUpAt, proposals[position].resendAt)
         }
         return next
     }

@@ -18,6 +18,7 @@ struct ReadTable: Sendable {
     private var nextRound: UInt64 = 1
 
     var isFull: Bool { reads.count >= Self.limit }
+    var isEmpty: Bool { reads.isEmpty }
 
     mutating func takeRound() -> UInt64 {
         defer { nextRound += 1 }
