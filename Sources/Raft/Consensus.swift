@@ -231,7 +231,8 @@ package struct Consensus: Sendable {
     package var term: Term { hardState.term }
     package var lastIndex: LogIndex { log.lastIndex }
 
-    var earliestDeadline: Instant {
+    /// Inlined, so that the whole replica is not copied to be asked.
+    @inline(__always) var earliestDeadline: Instant {
         guard role == .leader else {
             return min(electionDeadline, nextReadDeadline ?? .distantFuture)
         }
