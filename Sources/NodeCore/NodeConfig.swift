@@ -15,6 +15,8 @@ package struct NodeConfig: Sendable {
     /// Preference for becoming primary, 0...1000; higher is preferred.
     package var rank: Int = 0
     package var dataDirectory: String
+    /// Where the command line's socket lies; the data directory unless set.
+    package var runtimeDirectory: String?
     package var secretsFile: String
     package var mesh: Mesh
     package var http: HTTP
@@ -95,6 +97,10 @@ package struct NodeConfig: Sendable {
         /// Demonstrations only: every answer takes this many times as long. The interface shows it.
         package var slowdown: Double = 1
         package var apiKeyName: String?
+        /// A PEM file with whoever signs its certificate, instead of the system's authorities.
+        package var authorityFile: String?
+        /// A tiny prompt of the node's own, now and then while it is idle, so that the mesh knows its speed.
+        package var measuresSpeed: Bool = true
         package init(name: String, kind: Kind, url: String) {
             self.name = name
             self.kind = kind

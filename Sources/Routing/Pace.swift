@@ -81,11 +81,18 @@ struct FadingPace: Hashable, Sendable {
         return alternative + (mean - alternative) * trust(now: now)
     }
 
+    /// The same beside a figure that somebody measured as well, rather than hoped: it counts like one sample of ours, so
+    /// that one odd sample of ours does not outweigh it, and many do.
+    func mean(besideMeasured other: Double, now: Instant) -> Double {
+        guard let mean else { return other }
+        return other + (mean - other) * trust(now: now, doubt: 1)
+    }
+
     /// 0..<1
-    private func trust(now: Instant) -> Double {
+    private func trust(now: Instant, doubt: Double = Self.doubt) -> Double {
         // Squared: what is well known is not diluted, and what has faded soon counts for nothing.
         let confidence = confidence(now: now)
         let square = confidence * confidence
-        return square / (square + Self.doubt * Self.doubt)
+        return square / (square + doubt * doubt)
     }
 }

@@ -4,8 +4,9 @@ import Primitives
 ///
 /// Intuition: reading the weights limits decoding, so one machine takes about the same time per token *and byte of
 /// weights* with every model. A backend therefore has a base pace per byte, a model on it a pace of its own once it was
-/// seen. The first known of these is believed: seen here, told by the serving node, base pace times size, a hopeful
-/// prior (hopeful, so that an untried node gets tried). What was seen fades (`FadingPace`) towards the next of them.
+/// seen. What the serving node measured counts like one sample of what is seen here. Where it says nothing, the first
+/// known of these is believed: seen here, base pace times size, a hopeful prior (hopeful, so that an untried node gets
+/// tried). What was seen fades (`FadingPace`) towards the next of them.
 ///
 /// The prior is the best that was seen of the same kind of hardware, slowed as configured: an untried backend is no
 /// better than that, and a little better than nothing new. No sample counts for more than `surpriseMax` times what was
@@ -180,11 +181,16 @@ package struct SpeedModel: Sendable {
         let decode = backend.decodePerByte.mean(or: kind.decodePerByte.expected * slow, now: now) * size
         return Forecast(
             overhead: backend.overhead.sum(or: kind.overhead.expected * slow, now: now) + backend.silence.sum(or: 0, now: now),
-            prefillPace: model.prefill.mean(or: model.reportedPrefillPace ?? prefill, now: now),
-            decodePace: model.decode.mean(or: model.reportedDecodePace ?? decode, now: now),
+            prefillPace: Self.pace(model.prefill, told: model.reportedPrefillPace, hoped: prefill, now: now),
+            decodePace: Self.pace(model.decode, told: model.reportedDecodePace, hoped: decode, now: now),
             loadSeconds: model.load.mean ?? model.reportedLoadSeconds
                 ?? backend.loadPerByte.mean.map { $0 * size } ?? 0.5 + size / 1e9,
             crowding: backend.crowding)
+    }
+
+    /// What was seen here beside what the serving node measured; only where it measured nothing, beside a hope.
+    private static func pace(_ seen: FadingPace, told: Double?, hoped: Double, now: Instant) -> Double {
+        told.map { seen.mean(besideMeasured: $0, now: now) } ?? seen.mean(or: hoped, now: now)
     }
 
     /// Mean seconds that requests spend in a slot of that model's backend; nil before the first.

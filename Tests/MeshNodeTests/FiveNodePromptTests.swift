@@ -29,6 +29,13 @@ extension RealProcesses {
             }
         }
 
+        @Test("of twenty prompts to robbiebook1 the fastest node answers the first, and nine in ten of all")
+        func fastest() async throws {
+            try await FiveNodes.run { nodes in
+                try await FastestNode.expect(nodes, model: try #require(nodes.demo.ready.models.first))
+            }
+        }
+
         @Test("an unknown model is 404, and broken JSON 400, in the words of the API spoken")
         func unknownModel() async throws {
             try await FiveNodes.run { nodes in
@@ -98,5 +105,34 @@ extension RealProcesses {
             #expect(try await nodes[name].signedIn(session.accessToken).me().status == 200)
             #expect(processRuns(nodes.node(name).pid))
         }
+    }
+}
+
+/// The promise of routing, tried from outside: right after `ready`, with nothing asked before.
+enum FastestNode {
+    static let promptCount = 20
+
+    static func expect(_ nodes: FiveNodes, model: String) async throws {
+        let client = nodes["robbiebook1"].signedIn(nodes.demo.ready.apiKey)
+        let status = try await client.get("/mesh/v1/status").json
+        // The demo's nodes differ by their configured slowdown alone, and the one without is the fastest.
+        let fastest = status["members"].list.filter { member in
+            member["health"]["backends"].list.contains { $0["slowdown"].number == 1 }
+        }.compactMap { $0["name"].text }
+        #expect(fastest == ["vengeance"])
+        var answerers: [String] = []
+        var decisions: [String] = []
+        for number in 1...promptCount {
+            let messages = #""messages": [{"role": "user", "content": "Say hello to number \#(number)."}]"#
+            let reply = try await client.post(
+                "/v1/chat/completions", #"{"model": "\#(model)", "max_tokens": 16, \#(messages)}"#)
+            try #require(reply.status == 200, "\(reply.description)")
+            answerers.append(try #require(reply.fields["x-mesh-node"]))
+            decisions.append(reply.fields["x-mesh-decision"] ?? "")
+        }
+        let wins = answerers.count { fastest.contains($0) }
+        print("\(model): the fastest node answered \(wins) of \(promptCount), first because \(decisions[0])")
+        #expect(answerers.first == fastest.first, "\(decisions[0])")
+        #expect(wins * 10 >= promptCount * 9, "\(zip(answerers, decisions).map { "\($0): \($1)" }.joined(separator: "\n"))")
     }
 }

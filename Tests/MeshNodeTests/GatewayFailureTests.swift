@@ -15,12 +15,12 @@ struct GatewayFailureTests {
 
     /// Two nodes. The near one has `bad` as its backend, the far one a good one; clients ask the near one.
     private func withPair(
-        bad: NodeConfig.Backend, good: FakeBackend,
+        bad: NodeConfig.Backend, good: FakeBackend, goodSlowdown: Double = 1,
         _ body: (GatewayTestMesh, _ near: GatewayTestNode, _ far: GatewayTestNode) async throws -> Void
     ) async throws {
         let mesh = GatewayTestMesh()
         let near = try await GatewayTestNode.start("near", in: mesh, backends: [bad])
-        let far = try await GatewayTestNode.start("far", in: mesh, backends: [NodeConfig.Backend(good)])
+        let far = try await GatewayTestNode.start("far", in: mesh, backends: [NodeConfig.Backend(good, slowdown: goodSlowdown)])
         try await far.settle()
         try await near.settle()
         try await body(mesh, near, far)
@@ -93,6 +93,96 @@ struct GatewayFailureTests {
         }
         try await bad.stop()
         try await good.stop()
+    }
+
+    @Test("a hung backend is given up for a reply in one document too, by what the length of the answer may take")
+    func hungDocument() async throws {
+        let bad = try await FakeBackend.start(.openai)
+        let good = try await FakeBackend.start(.openai)
+        try await withPair(bad: NodeConfig.Backend(bad, name: "bad"), good: good, goodSlowdown: 50) { mesh, near, _ in
+            let backend = try #require(near.gateway.backends.first)
+            for _ in 0..<5 {
+                backend.firstBytes.note(FirstByteBoard.Key(model: FakeBackend.model, isWhole: true), seconds: 0.01)
+                backend.speeds.noteDecode(FakeBackend.model, tokens: 100, in: .milliseconds(100), now: mesh.now)
+            }
+            bad.behaviour = .hang
+            let body = #"{"model":"smollm2:135m","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#
+            let start = ContinuousClock.now
+            for _ in 0..<3 {
+                let answer = try await GatewayTestClient.send(
+                    "POST", "/v1/chat/completions", port: near.port, mesh.authorization, body: body)
+                #expect(answer.status == 200)
+                #expect(answer.fields["x-mesh-node"] == "far")
+            }
+            #expect(!bad.prompts.isEmpty, "the near one was never tried")
+            // Without what was learned it would be two minutes each.
+            #expect(ContinuousClock.now - start < .seconds(20))
+            try await eventually { bad.cutOff == bad.prompts.count }
+        }
+        try await bad.stop()
+        try await good.stop()
+    }
+
+    @Test("a backend that answers nothing at all any more is given up long before a long answer could be complete")
+    func frozenDocument() async throws {
+        let bad = try await FakeBackend.start(.openai)
+        let good = try await FakeBackend.start(.openai)
+        try await withPair(bad: NodeConfig.Backend(bad, name: "bad"), good: good, goodSlowdown: 50) { mesh, near, _ in
+            let backend = try #require(near.gateway.backends.first)
+            for _ in 0..<5 {
+                backend.firstBytes.note(FirstByteBoard.Key(model: FakeBackend.model, isWhole: true), seconds: 0.01)
+                backend.speeds.noteDecode(FakeBackend.model, tokens: 100, in: .seconds(1), now: mesh.now)
+            }
+            bad.behaviour = .frozen
+            let start = ContinuousClock.now
+            let answer = try await GatewayTestClient.send(
+                "POST", "/v1/chat/completions", port: near.port, mesh.authorization, body: Self.chat)
+            #expect(answer.status == 200)
+            #expect(answer.fields["x-mesh-node"] == "far")
+            #expect(!bad.prompts.isEmpty, "the near one was never tried")
+            // 8,192 tokens at 100 a second, thrice, would be four minutes.
+            #expect(ContinuousClock.now - start < .seconds(30))
+        }
+        try await bad.stop()
+        try await good.stop()
+    }
+
+    @Test("a long document from a backend that lives is waited for, however short the answers were before")
+    func longDocument() async throws {
+        let slow = try await FakeBackend.start(.openai)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(slow)])
+        try await node.settle()
+        for _ in 0..<10 {
+            node.gateway.backends[0].firstBytes.note(
+                FirstByteBoard.Key(model: FakeBackend.model, isWhole: true), seconds: 0.01)
+        }
+        slow.behaviour = .answer(["late"], pause: .milliseconds(1500))
+        let answer = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: node.port, mesh.authorization, body: Self.chat)
+        #expect(answer.status == 200)
+        #expect(slow.prompts.count == 1)
+        try await node.stop()
+        try await slow.stop()
+    }
+
+    @Test("a long prompt is given as much longer as it is")
+    func longPrompt() async throws {
+        let slow = try await FakeBackend.start(.openai)
+        let mesh = GatewayTestMesh()
+        let node = try await GatewayTestNode.start("near", in: mesh, backends: [NodeConfig.Backend(slow)])
+        try await node.settle()
+        let key = FirstByteBoard.Key(model: FakeBackend.model, isWhole: false)
+        for _ in 0..<10 { node.gateway.backends[0].firstBytes.note(key, seconds: 0.01, promptTokens: 10) }
+        slow.behaviour = .answer(["late"], pause: .milliseconds(1000))
+        let words = String(repeating: "word ", count: 8000)
+        let body = #"{"model":"smollm2:135m","stream":true,"messages":[{"role":"user","content":"\#(words)"}]}"#
+        let answer = try await GatewayTestClient.send(
+            "POST", "/v1/chat/completions", port: node.port, mesh.authorization, body: body)
+        #expect(answer.status == 200)
+        #expect(slow.prompts.count == 1)
+        try await node.stop()
+        try await slow.stop()
     }
 
     @Test(

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 import MeshNode
@@ -12,8 +13,12 @@ final class FakeBackend: Sendable {
         /// These pieces of text, one chunk each, with this pause before each.
         case answer([String], pause: TimeAmount)
         case status(Int, body: String)
+        /// As `answer` with that many words, and these figures about itself.
+        case timed(promptTokens: Int, promptMS: Int, tokens: Int, ms: Int)
         /// Accepts, and then says nothing.
         case hang
+        /// As `hang`, and to questions about models and health as well.
+        case frozen
         /// Closes on the request without an answer.
         case closeAtOnce
         /// Closes after that many pieces.
@@ -35,6 +40,7 @@ final class FakeBackend: Sendable {
         var asked: [Asked] = []
         var cutOff = 0
         var answering = 0
+        var hasModelInMemory = true
     }
 
     static let model = "smollm2:135m"
@@ -49,13 +55,15 @@ final class FakeBackend: Sendable {
     }
 
     static func start(
-        _ dialect: Dialect, _ behaviour: Behaviour = .answer(["Hel", "lo", " world"], pause: .milliseconds(1))
+        _ dialect: Dialect, _ behaviour: Behaviour = .answer(["Hel", "lo", " world"], pause: .milliseconds(1)),
+        tls: NIOSSLContext? = nil
     ) async throws -> FakeBackend {
         let backend = FakeBackend(dialect, behaviour)
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline(withPipeliningAssistance: false)
                     try channel.pipeline.syncOperations.addHandler(FakeBackendHandler(backend))
                 }
@@ -80,6 +88,11 @@ final class FakeBackend: Sendable {
     var prompts: [Asked] { asked.filter { $0.body.contains("\"model\"") } }
     var cutOff: Int { state.withLock { $0.cutOff } }
     var answering: Int { state.withLock { $0.answering } }
+    /// Told by Ollama's list of what runs.
+    var hasModelInMemory: Bool {
+        get { state.withLock { $0.hasModelInMemory } }
+        set { state.withLock { $0.hasModelInMemory = newValue } }
+    }
     var behaviour: Behaviour {
         get { state.withLock { $0.behaviour } }
         set { state.withLock { $0.behaviour = newValue } }
@@ -131,11 +144,12 @@ private final class FakeBackendHandler: ChannelInboundHandler {
     }
 
     private func answerList(_ path: String, _ context: ChannelHandlerContext) {
+        if case .frozen = backend.behaviour { return }
         let name = FakeBackend.model
         let body =
             switch path {
             case "/api/tags": #"{"models":[{"name":"\#(name)","size":100000000,"details":{"family":"llama","parameter_size":"134.5M"}}]}"#
-            case "/api/ps": #"{"models":[{"name":"\#(name)"}]}"#
+            case "/api/ps": backend.hasModelInMemory ? #"{"models":[{"name":"\#(name)"}]}"# : #"{"models":[]}"#
             case "/v1/models": #"{"object":"list","data":[{"id":"\#(name)","object":"model"}]}"#
             default: "{}"
             }
@@ -151,7 +165,11 @@ private final class FakeBackendHandler: ChannelInboundHandler {
             schedule(after: pause, context) { self.whole(200, FakeReply.whole(path, pieces), context) }
         case .answer(let pieces, let pause): stream(path, pieces, pause, end: .complete, context)
         case .status(let code, let body): whole(code, body, context)
-        case .hang: break
+        case .timed(let promptTokens, let promptMS, let tokens, let ms):
+            let figures = FakeReply.Figures(promptTokens: promptTokens, promptMS: promptMS, tokens: tokens, ms: ms)
+            stream(
+                path, Array(repeating: "x", count: tokens), .milliseconds(1), end: .complete, figures: figures, context)
+        case .hang, .frozen: break
         case .closeAtOnce: close(context)
         case .breakOff(let count):
             stream(path, Array(repeating: "piece ", count: count), .milliseconds(1), end: .close, context)
@@ -165,32 +183,36 @@ private final class FakeBackendHandler: ChannelInboundHandler {
     private enum End { case complete, close, error, quiet }
 
     private func stream(
-        _ path: String, _ pieces: [String], _ pause: TimeAmount, end: End, _ context: ChannelHandlerContext
+        _ path: String, _ pieces: [String], _ pause: TimeAmount, end: End, figures: FakeReply.Figures? = nil,
+        _ context: ChannelHandlerContext
     ) {
         var head = HTTPResponseHead(version: .http1_1, status: .ok)
         head.headers.add(name: "Content-Type", value: "text/html")
         head.headers.add(name: "Set-Cookie", value: "backend=1")
         context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
-        step(path, pieces[...], pause, end, context)
+        step(path, pieces[...], pause, end, figures, context)
     }
 
     private func step(
-        _ path: String, _ rest: ArraySlice<String>, _ pause: TimeAmount, _ end: End, _ context: ChannelHandlerContext
+        _ path: String, _ rest: ArraySlice<String>, _ pause: TimeAmount, _ end: End, _ figures: FakeReply.Figures?,
+        _ context: ChannelHandlerContext
     ) {
         schedule(after: pause, context) {
             guard self.isAnswering else { return }
-            guard let piece = rest.first else { return self.endStream(path, end, context) }
+            guard let piece = rest.first else { return self.endStream(path, end, figures, context) }
             self.chunk(FakeReply.piece(path, piece), context)
-            self.step(path, rest.dropFirst(), pause, end, context)
+            self.step(path, rest.dropFirst(), pause, end, figures, context)
         }
     }
 
-    private func endStream(_ path: String, _ end: End, _ context: ChannelHandlerContext) {
+    private func endStream(
+        _ path: String, _ end: End, _ figures: FakeReply.Figures?, _ context: ChannelHandlerContext
+    ) {
         switch end {
         case .close: return close(context)
         case .quiet: break
         case .error: chunk(FakeReply.error(path), context)
-        case .complete: for text in FakeReply.end(path) { chunk(text, context) }
+        case .complete: for text in figures.map({ FakeReply.end(path, $0) }) ?? FakeReply.end(path) { chunk(text, context) }
         }
         // Ended is what has left this machine: a reader that does not read keeps it answering.
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -250,6 +272,30 @@ enum FakeReply {
                     + "\n\n", "data: [DONE]\n\n",
             ]
         }
+    }
+
+    /// What a server says of its own work.
+    struct Figures {
+        let promptTokens: Int
+        let promptMS: Int
+        let tokens: Int
+        let ms: Int
+    }
+
+    static func end(_ path: String, _ figures: Figures) -> [String] {
+        guard path.hasPrefix("/v1") else {
+            let nanoseconds = (figures.promptMS * 1_000_000, figures.ms * 1_000_000)
+            return [
+                #"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","#
+                    + #""prompt_eval_count":\#(figures.promptTokens),"prompt_eval_duration":\#(nanoseconds.0),"#
+                    + #""eval_count":\#(figures.tokens),"eval_duration":\#(nanoseconds.1)}"# + "\n"
+            ]
+        }
+        return [
+            #"data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"timings":{"prompt_n":"#
+                + #"\#(figures.promptTokens),"prompt_ms":\#(figures.promptMS).0,"predicted_n":\#(figures.tokens),"#
+                + #""predicted_ms":\#(figures.ms).0}}"# + "\n\n", "data: [DONE]\n\n",
+        ]
     }
 
     static func error(_ path: String) -> String {

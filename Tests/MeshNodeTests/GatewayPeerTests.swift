@@ -5,6 +5,7 @@ import NIOPosix
 import NodeCore
 import Primitives
 import SecureChannel
+import Synchronization
 import Testing
 
 import MeshNode
@@ -77,6 +78,42 @@ struct GatewayPeerTests {
             let delegation = makeDelegation(mesh, from: edge, to: core)
             mesh.revokeKey()
             #expect(throws: DelegationRefusal.callerRefused) { try accept(delegation, from: edge, at: core) }
+        }
+    }
+
+    @Test("a caller who is newer than what the serving node has applied is waited for, not refused and not sent on")
+    func newCaller() async throws {
+        try await withPair { mesh, edge, core, backend in
+            mesh.freeze(core.identity.nodeID)
+            let fresh = mesh.addKey()
+            async let answer = GatewayTestClient.send(
+                "POST", "/v1/chat/completions", port: edge.port, ["Authorization": "Bearer \(fresh.text)"],
+                body: GatewayPromptTests.chatStream)
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(backend.prompts.isEmpty, "it is not served before it is known")
+            mesh.thaw(core.identity.nodeID)
+            #expect(try await answer.status == 200)
+            #expect(backend.prompts.count == 1)
+            try await eventually { edge.events.withLock { $0.contains { $0.contains(#""attempts":1"#) } } }
+        }
+    }
+
+    @Test("a serving node that does not catch up says so in time, and a caller who was never known is refused at once")
+    func neverKnown() async throws {
+        try await withPair { mesh, edge, core, backend in
+            let index = mesh.appliedIndex
+            mesh.freeze(core.identity.nodeID)
+            let fresh = mesh.addKey()
+            let header = makeDelegation(mesh, from: edge, to: core, key: fresh, appliedIndex: mesh.appliedIndex)
+            #expect(throws: DelegationRefusal.notYetApplied(mesh.appliedIndex)) { try accept(header, from: edge, at: core) }
+            let stranger = makeDelegation(mesh, from: edge, to: core, key: fresh, appliedIndex: index)
+            #expect(throws: DelegationRefusal.callerRefused) { try accept(stranger, from: edge, at: core) }
+            let answer = try await GatewayTestClient.send(
+                "POST", "/v1/chat/completions", port: edge.port, ["Authorization": "Bearer \(fresh.text)"],
+                body: GatewayPromptTests.chatStream)
+            #expect(answer.status == 502)
+            #expect(answer.body.contains("behind the log"))
+            #expect(backend.prompts.isEmpty)
         }
     }
 
@@ -178,13 +215,14 @@ struct GatewayPeerTests {
     }
 
     private func makeDelegation(
-        _ mesh: GatewayTestMesh, from origin: GatewayTestNode, to target: GatewayTestNode, expiresAfter span: Int64 = 60_000
+        _ mesh: GatewayTestMesh, from origin: GatewayTestNode, to target: GatewayTestNode, expiresAfter span: Int64 = 60_000,
+        key: APIKeySecret? = nil, appliedIndex: LogIndex = .zero
     ) -> String {
-        let caller = Caller(user: UserName("ada")!, role: .service, proof: .apiKey(mesh.key.id), isCutOff: false)
+        let caller = Caller(user: UserName("ada")!, role: .service, proof: .apiKey((key ?? mesh.key).id), isCutOff: false)
         return Delegation(
             origin: origin.identity.nodeID, target: target.identity.nodeID,
             request: Delegation.RequestID(high: UInt64.random(in: 0...UInt64.max), low: 1),
-            expiresAt: GatewayTestMesh.unixStart + span, caller: caller, api: .openAIChat, backend: "local",
+            expiresAt: GatewayTestMesh.unixStart + span, appliedIndex: appliedIndex, caller: caller, api: .openAIChat, backend: "local",
             model: FakeBackend.model
         ).signed(by: origin.identity)
     }

@@ -31,6 +31,25 @@ struct GatewayServiceTests {
         }
     }
 
+    @Test(
+        "what the gateway does not serve is 404 in the words of the API spoken, and managing models is 403",
+        arguments: [
+            ("/api/show", 404), ("/api/embed", 404), ("/api/embeddings", 404), ("/v1/embeddings", 404),
+            ("/v1/responses", 404), ("/api/pull", 403), ("/api/create", 403), ("/api/blobs/sha256:00", 403),
+        ])
+    func notServed(path: String, status: Int) async throws {
+        try await TestNode.run(hooks: Self.hooks) { node async throws in
+            let reply = try await node.post(path, #"{"model":"m","input":"x"}"#, try await node.bearer())
+            #expect(reply.status == status)
+            if path.hasPrefix("/api") {
+                #expect((reply.json["error"] as? String)?.isEmpty == false, "\(reply.body)")
+            } else {
+                let error = try #require(reply.json["error"] as? [String: Any], "\(reply.body)")
+                #expect((error["message"] as? String)?.isEmpty == false && error["type"] is String)
+            }
+        }
+    }
+
     @Test("a broken request is answered 400, and the node lives on")
     func broken() async throws {
         try await TestNode.run(hooks: Self.hooks) { node async throws in

@@ -27,7 +27,13 @@ final class GatewayTestMesh: Sendable {
         var changedAt = Instant.zero
     }
 
+    fileprivate struct Frozen {
+        let authority: AuthorityState
+        let index: UInt64
+    }
+
     fileprivate struct State {
+        var frozen: [NodeID: Frozen] = [:]
         var entries: [NodeID: Entry] = [:]
         var authority = AuthorityState()
         var index: UInt64 = 0
@@ -57,6 +63,18 @@ final class GatewayTestMesh: Sendable {
     var authorization: [String: String] { ["Authorization": "Bearer \(key.text)"] }
     var now: Instant { Instant(nanoseconds: (clock.now - start).inNanoseconds + 1) }
 
+    var appliedIndex: LogIndex { LogIndex(state.withLock { $0.index }) }
+
+    /// A new key of ada's.
+    func addKey() -> APIKeySecret {
+        let key = APIKeySecret.draw()
+        apply(
+            .createAPIKey(
+                APIKeyGrant(
+                    id: key.id, user: UserName("ada")!, secretHash: key.hash, label: Label("new")!, role: .service)))
+        return key
+    }
+
     func revokeKey() { apply(.revokeAPIKey(key.id)) }
 
     func apply(_ command: AuthorityCommand) {
@@ -81,6 +99,10 @@ final class GatewayTestMesh: Sendable {
         }
     }
 
+    /// From now on `id` applies nothing more, until it is thawed.
+    func freeze(_ id: NodeID) { state.withLock { $0.frozen[id] = Frozen(authority: $0.authority, index: $0.index) } }
+    func thaw(_ id: NodeID) { state.withLock { $0.frozen[id] = nil } }
+
     fileprivate func enter(_ id: NodeID, _ name: String) { state.withLock { $0.entries[id] = Entry(name: name) } }
     func setState(_ id: NodeID, _ new: MemberState) { change(id) { $0.state = new } }
 
@@ -95,13 +117,13 @@ final class GatewayTestMesh: Sendable {
                     health: MemberHealth(
                         vitals: nil, load: entry.load, catalog: entry.catalog, receivedAt: entry.changedAt))
             }.sorted { $0.name < $1.name }
-            let index = LogIndex(state.index)
+            let index = LogIndex(state.frozen[me]?.index ?? state.index)
             return ClusterView(
                 me: me, name: state.entries[me]?.name ?? "", clusterID: clusterKey.id,
                 consensus: ConsensusView(
                     term: Term(1), role: .follower, leader: nil, leaderValidUntil: .zero, freshUntil: .distantFuture,
                     commitIndex: index, appliedIndex: index, voters: []),
-                members: members, isIsolated: false, authority: state.authority,
+                members: members, isIsolated: false, authority: state.frozen[me]?.authority ?? state.authority,
                 logTime: LogTime(milliseconds: Int64(state.index)), takenAt: now, counters: NodeCounters())
         }
     }
@@ -203,6 +225,8 @@ final class GatewayTestNode: Sendable {
     /// What a server tells every connection when it is to stop.
     func quiesce() { connections.fire(ChannelShouldQuiesceEvent()) }
 
+    /// What it tells the mesh of its first model.
+    var told: ModelReport? { mesh.state.withLock { $0.entries[identity.nodeID]?.catalog?.models.first } }
     var port: Int { channel.localAddress?.port ?? 0 }
 
     /// Waits until the whole mesh knows this node's backends as healthy, with their models.
@@ -252,6 +276,8 @@ extension NodeConfig.Backend {
         self.init(name: name, kind: backend.dialect == .ollama ? .ollama : .openai, url: backend.url)
         self.slots = slots
         self.slowdown = slowdown
+        // What these backends are asked is counted.
+        measuresSpeed = false
     }
 }
 

@@ -21,6 +21,8 @@ final class LocalCore: MeshCore {
         var listeners: [AsyncStream<ClusterView>.Continuation] = []
         var submitted: [AuthorityCommand] = []
         var members: [MemberView] = []
+        /// What the view shows while the node lags behind the log.
+        var shown: (authority: AuthorityState, index: UInt64)?
     }
 
     static let unixStart = UnixTime(milliseconds: 1_800_000_000_000)
@@ -43,6 +45,9 @@ final class LocalCore: MeshCore {
             $0.isFresh = false
         }
     }
+    /// From now on the view shows nothing new, as on a node that has yet to apply what others know.
+    func lag() { change { $0.shown = ($0.authority, $0.index) } }
+    func catchUp() { change { $0.shown = nil } }
     func refuseNext(_ refusal: CoreRefusal) { change { $0.nextRefusal = refusal } }
     func setMembers(_ members: [MemberView]) { change { $0.members = members } }
 
@@ -95,7 +100,7 @@ final class LocalCore: MeshCore {
     }
 
     private func makeView(_ state: State) -> ClusterView {
-        let index = LogIndex(state.index)
+        let index = LogIndex(state.shown?.index ?? state.index)
         return ClusterView(
             me: me, name: "aurora", clusterID: Array(repeating: 9, count: 16),
             consensus: ConsensusView(
@@ -103,7 +108,7 @@ final class LocalCore: MeshCore {
                 leaderValidUntil: state.hasPrimary ? .distantFuture : .zero,
                 freshUntil: state.isFresh ? .distantFuture : .zero, commitIndex: index, appliedIndex: index,
                 voters: [me]),
-            members: state.members, isIsolated: false, authority: state.authority,
+            members: state.members, isIsolated: false, authority: state.shown?.authority ?? state.authority,
             logTime: LogTime(milliseconds: state.now.nanoseconds / 1_000_000), takenAt: state.now,
             counters: NodeCounters())
     }

@@ -16,6 +16,7 @@ extension RealProcesses {
                     }
                     return model
                 }
+                try await FastestNode.expect(nodes, model: model)
                 let outcome = try await ChildProcess.run(
                     python,
                     [

@@ -12,10 +12,14 @@ private struct SlowedMesh {
     var random: SeededRandom
     var now = Instant.zero
 
-    init(seed: UInt64) {
+    /// - Parameter measured: what each node tells of itself, before its slowdown.
+    init(seed: UInt64, measured: (prefill: Double, decode: Double)? = nil) {
         random = SeededRandom(seed: seed)
         for (index, slowdown) in Self.slowdowns.enumerated() {
-            let model = ModelReport(name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98_000_000)
+            let model = ModelReport(
+                name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98_000_000,
+                prefillTokensPerSecond: measured.map { $0.prefill / slowdown },
+                decodeTokensPerSecond: measured.map { $0.decode / slowdown })
             router.update(
                 NodeObservation(
                     node: Self.id(index), name: "x\(slowdown)", roundTrip: .milliseconds(1),
@@ -128,6 +132,31 @@ struct RelearningTests {
         print("told \(isTold): the fastest won \(wins) of 5000, in order \(inOrder) of 50")
         #expect(wins >= 4500)
         #expect(inOrder >= 45)
+    }
+
+    @Test("of nodes that have measured themselves the fastest is asked first, and one odd answer of it changes nothing",
+        arguments: [true, false])
+    func measuredByThemselves(isTold: Bool) throws {
+        for seed in UInt64(1)...50 {
+            var mesh = SlowedMesh(seed: seed, measured: (prefill: 384, decode: 151))
+            try #require(try mesh.ask(factor: 3, isTold: isTold) == 0, "seed \(seed)")
+            try #require(try mesh.ask(isTold: isTold) == 0, "seed \(seed): exiled by one answer")
+            var wins = 0
+            for _ in 0..<18 { wins += try mesh.ask(isTold: isTold) == 0 ? 1 : 0 }
+            #expect(wins == 18, "seed \(seed)")
+        }
+    }
+
+    @Test("what a node measured of itself yields to what is seen again and again")
+    func measuredWrongly() throws {
+        for seed in UInt64(1)...50 {
+            var mesh = SlowedMesh(seed: seed, measured: (prefill: 384, decode: 151))
+            var asked = 0
+            while try mesh.ask(factor: 8) == 0 {
+                asked += 1
+                try #require(asked < 6, "seed \(seed): eight times as slow as told, and asked again and again")
+            }
+        }
     }
 
     @Test("an answer ends what silence had taught")

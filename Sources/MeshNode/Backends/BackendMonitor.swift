@@ -3,6 +3,7 @@ import NIOPosix
 import NodeCore
 import Primitives
 import Routing
+import SecureChannel
 import Synchronization
 
 /// Watches this node's backends and tells the mesh: their models as the catalogue, their work as the load.
@@ -30,6 +31,7 @@ package final class BackendMonitor: Sendable {
     private let sealing: any PeerSealing
     private let loop: any EventLoop
     private let startedAt: Instant
+    private let checker: SpeedChecker
     private let published = Mutex(Published())
     private let accepts = Mutex(true)
 
@@ -37,6 +39,9 @@ package final class BackendMonitor: Sendable {
         self.backends = backends
         self.sealing = sealing
         self.core = core
+        var entropy = SodiumEntropy()
+        checker = SpeedChecker(
+            backends: backends, core: core, seed: entropy.bytes(8).reduce(0) { $0 << 8 | UInt64($1) })
         loop = MultiThreadedEventLoopGroup.singleton.any()
         startedAt = core.now()
     }
@@ -53,7 +58,7 @@ package final class BackendMonitor: Sendable {
             isAcceptingWork: accepts.withLock { $0 }, backends: backends.map(\.report))
     }
 
-    /// Looks at every backend again and again until the task is cancelled.
+    /// Looks at every backend again and again, and measures what was found in memory, until the task is cancelled.
     func run() async {
         publishCatalogue()
         publishLoad()
@@ -61,16 +66,26 @@ package final class BackendMonitor: Sendable {
             NIOLoopBound(UpstreamPool(loop: loop, sealing: sealing), eventLoop: loop)
         }.get()
         guard let pool else { return }
-        while !Task.isCancelled {
-            await look(pool)
-            let isSettled = backends.allSatisfy { $0.current.isHealthy }
-            try? await Task.sleep(for: isSettled ? Self.pollInterval : Self.impatientInterval)
+        let (looks, looked) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            // Apart from the looks: a check of a slow machine takes seconds.
+            group.addTask {
+                for await _ in looks where await self.checker.runDue(on: pool) { self.publishCatalogue() }
+            }
+            while !Task.isCancelled {
+                await look(pool)
+                looked.yield()
+                let isSettled = backends.allSatisfy { $0.current.isHealthy }
+                try? await Task.sleep(for: isSettled ? Self.pollInterval : Self.impatientInterval)
+            }
+            looked.finish()
         }
         try? await loop.submit { pool.value.close() }.get()
     }
 
     /// A request started or ended. Any thread.
     func noteLoadChanged() {
+        checker.giveWay()
         let isDue = published.withLock { published in
             defer { published.isLoadScheduled = true }
             return !published.isLoadScheduled

@@ -20,6 +20,8 @@ package final class LocalBackend: Sendable {
         }
     }
 
+    /// Longer than the longest interval between two checks, so that what they found is always told.
+    private static let checkedSpeedsFreshFor: Duration = .seconds(2 * 3600)
     /// Waiting requests beyond this are refused, so that another node can take them.
     package static let queueMax = 64
 
@@ -28,7 +30,7 @@ package final class LocalBackend: Sendable {
     package let address: BackendAddress?
     package let key: String?
     package let desk: AdmissionDesk
-    package let speeds = SpeedBoard()
+    package let speeds: SpeedBoard
     package let firstBytes = FirstByteBoard()
     private let finding: Mutex<Finding>
 
@@ -36,12 +38,13 @@ package final class LocalBackend: Sendable {
     package init?(_ config: NodeConfig.Backend, key: String?) {
         self.config = config
         self.key = key
+        speeds = config.measuresSpeed ? SpeedBoard(freshFor: Self.checkedSpeedsFreshFor) : SpeedBoard()
         switch config.kind {
         case .demo:
             address = nil
             finding = Mutex(Finding(isHealthy: true, models: [FoundModel(name: DemoBackend.model, isLoaded: true)]))
         case .ollama, .openai:
-            guard let address = BackendAddress(url: config.url) else { return nil }
+            guard let address = BackendAddress(url: config.url, authorityFile: config.authorityFile) else { return nil }
             self.address = address
             finding = Mutex(Finding(isHealthy: false, models: [], trouble: "not looked at yet"))
         }
@@ -66,18 +69,25 @@ package final class LocalBackend: Sendable {
             slowdown: config.slowdown)
     }
 
-    /// How long to wait for its first byte now.
-    func firstByteDeadline(_ key: FirstByteBoard.Key) -> Duration {
+    /// How long to wait for its first byte now; for a reply in one document, that is its last.
+    func firstByteDeadlines(_ key: FirstByteBoard.Key, for prompt: PromptRequest, now: Instant) -> FirstByteDeadlines {
         let model = current.models.first { $0.name == key.model }
-        return FirstByteDeadlines.backend(
-            learned: firstBytes[key], running: desk.counts.running, sizeBytes: model?.sizeBytes ?? 0,
-            isLoaded: model?.isLoaded ?? false)
+        let running = desk.counts.running
+        let usual = FirstByteDeadlines.usual(
+            learned: firstBytes[key], promptTokens: prompt.promptTokens, running: running,
+            sizeBytes: model?.sizeBytes ?? 0, isLoaded: model?.isLoaded ?? false)
+        guard key.isWhole else { return FirstByteDeadlines(stream: usual) }
+        return FirstByteDeadlines(
+            document: usual, outputTokensMax: prompt.maxTokens,
+            tokensPerSecond: speeds.speed(of: key.model, now: now).decode, running: running)
     }
 
     /// - Parameter position: in the node's list of backends.
     package func modelReports(position: Int, now: Instant) -> [ModelReport] {
         current.models.compactMap { model in
-            let speed = speeds.speed(of: model.name, now: now)
+            let speed =
+                config.kind == .demo
+                ? DemoBackend.speed(slowdown: config.slowdown) : speeds.speed(of: model.name, now: now)
             return ModelReport(
                 name: model.name, backend: position, pool: model.pool, isLoaded: model.isLoaded,
                 sizeBytes: model.sizeBytes, parametersMillions: model.parametersMillions, family: model.family,

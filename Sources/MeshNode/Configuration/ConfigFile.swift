@@ -3,9 +3,9 @@ import NodeCore
 import Primitives
 
 /// Reads and checks a node's YAML file. configs/README.md describes every key.
-enum ConfigFile {
+package enum ConfigFile {
     /// Relative paths inside the file are relative to the file.
-    static func load(_ path: String) throws(ConfigError) -> NodeConfig {
+    package static func load(_ path: String) throws(ConfigError) -> NodeConfig {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw ConfigError(
                 file: path, problem: "cannot be read", advice: "check the path and that this user may read it")
@@ -13,7 +13,7 @@ enum ConfigFile {
         return try parse(String(decoding: data, as: UTF8.self), file: path)
     }
 
-    static func parse(_ text: String, file: String) throws(ConfigError) -> NodeConfig {
+    package static func parse(_ text: String, file: String) throws(ConfigError) -> NodeConfig {
         var root = try ConfigSection.load(file, text: text)
         let base = URL(fileURLWithPath: file).deletingLastPathComponent()
         let absolute = { (path: String) in
@@ -29,13 +29,14 @@ enum ConfigFile {
         let http = try parseHTTP(&root, absolute: absolute)
         var config = NodeConfig(
             name: name, dataDirectory: dataDirectory, secretsFile: secretsFile, mesh: mesh, http: http)
+        config.runtimeDirectory = try root.string("runtime_dir").map(absolute)
         config.trustClass = try root.choice("class", default: .core)
         config.rank = try root.integer("rank", in: 0...1000, default: 0)
         config.logLevel = try parseLogLevel(&root)
         config.peers = try parsePeers(&root, myName: name)
         config.raft = try parseRaft(&root)
         config.gossip = try parseGossip(&root)
-        config.backends = try parseBackends(&root)
+        config.backends = try parseBackends(&root, absolute: absolute)
         config.health = try parseHealth(&root)
         config.limits = try parseLimits(&root)
         try root.finish()
@@ -152,7 +153,9 @@ enum ConfigFile {
         return gossip
     }
 
-    private static func parseBackends(_ root: inout ConfigSection) throws(ConfigError) -> [NodeConfig.Backend] {
+    private static func parseBackends(
+        _ root: inout ConfigSection, absolute: (String) -> String
+    ) throws(ConfigError) -> [NodeConfig.Backend] {
         var backends: [NodeConfig.Backend] = []
         for var section in try root.sections("backends") {
             let name = try section.required("name", example: "ollama")
@@ -169,6 +172,9 @@ enum ConfigFile {
             backend.slots = try section.integer("slots", in: 1...256, default: 4)
             backend.slowdown = try section.number("slowdown", in: 1...100, default: 1)
             backend.apiKeyName = try section.string("api_key_secret")
+            backend.authorityFile = try section.string("tls_authority").map(absolute)
+            // Whoever needs a key may charge for each token.
+            backend.measuresSpeed = try section.flag("measure_speed", default: backend.apiKeyName == nil)
             try section.finish()
             backends.append(backend)
         }

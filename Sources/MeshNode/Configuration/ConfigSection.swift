@@ -92,6 +92,15 @@ struct ConfigSection {
         return value
     }
 
+    mutating func flag(_ key: String, default fallback: Bool) throws(ConfigError) -> Bool {
+        switch try string(key) {
+        case nil: return fallback
+        case "true"?: return true
+        case "false"?: return false
+        case let text?: throw error(key, "found '\(text)'", advice: "write true or false")
+        }
+    }
+
     /// `300ms`, `5s`, `2min`, `1h`.
     mutating func span(
         _ key: String, in range: ClosedRange<Duration>, default fallback: Duration

@@ -1,8 +1,12 @@
 import Foundation
 import Primitives
 
-/// When the demo may call itself ready: every node names aurora, sign-in works, and a model can be routed to from each.
+/// When the demo may call itself ready: every node names aurora, sign-in works, a model can be routed to from each, and
+/// each knows how fast the others are.
 enum DemoReadiness {
+    /// Speeds are waited for no longer than this: without them prompts go to nodes that are hoped to be fast.
+    private static let speedsLimit: Duration = .seconds(5)
+
     struct Line: Encodable {
         let ready = true
         let primary: String
@@ -24,7 +28,9 @@ enum DemoReadiness {
                 if let failure = children.failure(of: node.name) { throw failure }
             }
             do {
-                return try await check(nodes, account: account)
+                let line = try await check(nodes, account: account)
+                await waitForSpeeds(nodes, key: line.apiKey, until: min(deadline, .now + speedsLimit))
+                return line
             } catch let failure as DemoFailure {
                 obstacle = failure.description
             } catch let refused as MeshClient.Refused {
@@ -37,6 +43,27 @@ enum DemoReadiness {
             try await Task.sleep(for: .milliseconds(100))
         }
         throw DemoFailure("the mesh was not ready within \(limit.spelled): \(obstacle); the nodes' logs are beside their data")
+    }
+
+    private static func waitForSpeeds(
+        _ nodes: [DemoNode], key: String, until deadline: ContinuousClock.Instant
+    ) async {
+        for node in nodes {
+            let client = MeshClient(base: node.http, token: key)
+            while ContinuousClock.now < deadline {
+                if let text = try? await client.statusText(), knowsSpeeds(text) { break }
+                guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
+            }
+        }
+    }
+
+    /// Whether a status document tells the speed of every model that is in memory.
+    private static func knowsSpeeds(_ status: String) -> Bool {
+        guard let document = try? JSONParser.parse(Array(status.utf8)) else { return false }
+        let models = (document["members"]?.elements ?? []).flatMap { $0["health"]?["models"]?.elements ?? [] }
+        return models.allSatisfy { model in
+            model["loaded"]?.isTrue != true || model["decode_tokens_per_second"]?.double != nil
+        }
     }
 
     private static func check(_ nodes: [DemoNode], account: DemoAccount) async throws -> Line {

@@ -4,47 +4,6 @@ import NodeCore
 import Primitives
 import Routing
 
-/// Hears how one attempt goes; always on the attempt's event loop, and nothing after `finished` or `failed`.
-protocol AttemptOwner: AnyObject {
-    /// A piece of the reply, in the client's dialect.
-    func attempt(produced output: ByteBuffer)
-    /// The last piece, possibly empty, and what was measured.
-    func attempt(finished output: ByteBuffer, measured: AttemptMeasure)
-    func attempt(failed failure: AttemptFailure)
-}
-
-/// Why an attempt came to nothing, by what should happen next.
-enum AttemptFailure: Hashable {
-    /// The request itself is at fault: tell the client, try nobody else.
-    case rejected(GatewayError)
-    /// The target has no room: go elsewhere at once.
-    case bounced
-    /// The target does not have the model after all.
-    case modelMissing
-    /// Refused, reset, 5xx, malformed or broken off.
-    case broken(String)
-    /// No first byte by the deadline, or a stall in mid-stream.
-    case silent
-
-    var explanation: String {
-        switch self {
-        case .rejected(let error): error.message
-        case .bounced: "its queue is full"
-        case .modelMissing: "it does not have the model any more"
-        case .broken(let why): why
-        case .silent: "it accepted the prompt and then said nothing"
-        }
-    }
-}
-
-/// What one successful attempt taught.
-struct AttemptMeasure: Hashable {
-    var firstByteAfter: Duration?
-    var elapsed: Duration
-    var completionTokens: Int
-    var usage: Usage?
-}
-
 /// One try at one place: this node's backend, or another agent. Waits for a slot where the backend is this node's own,
 /// sends, watches the clock, and turns the reply into the client's words.
 ///
@@ -61,11 +20,13 @@ final class Attempt: UpstreamReceiver {
     /// In mid-stream: the longest silence between two pieces, a client's slowness included.
     static let stallMax: Duration = .seconds(120)
     private static let stallCheckInterval: TimeAmount = .seconds(5)
+    /// Between two looks at what the monitor thinks of a backend that is silent for long.
+    private static let doubtInterval: TimeAmount = .seconds(1)
 
-    private let place: Place
-    private let prompt: PromptRequest
+    let place: Place
+    let prompt: PromptRequest
     private let original: [UInt8]
-    private let environment: AttemptEnvironment
+    let environment: AttemptEnvironment
     private weak var owner: (any AttemptOwner)?
     private var relay: ReplyRelay
     private let upstreamPrompt: UpstreamPrompt?
@@ -73,14 +34,15 @@ final class Attempt: UpstreamReceiver {
     private var handle: (any UpstreamHandle)?
     private var slot: Admission.ID?
     private var deadline: Scheduled<Void>?
+    private var doubt: Ticker?
     private var stallCheck: Ticker?
     private let startedAt: Instant
-    private var sentAt: Instant
-    private var firstByteAt: Instant?
+    private(set) var sentAt: Instant
+    private(set) var firstByteAt: Instant?
     private var lastProgress: Instant
-    private var status: UInt?
-    private var bounces = false
-    private var errorBody = ByteBuffer()
+    private(set) var status: UInt?
+    private(set) var bounces = false
+    private(set) var errorBody = ByteBuffer()
     private var hasRetriedFresh = false
     private var isOver = false
     private var isClientSlow = false
@@ -160,7 +122,7 @@ final class Attempt: UpstreamReceiver {
     private func send(fresh: Bool) {
         sentAt = environment.now()
         lastProgress = sentAt
-        if deadline == nil { schedule(deadline: environment.firstByteDeadline) }
+        if deadline == nil { watchSilence() }
         switch place {
         case .local(let backend, _): sendToBackend(backend, fresh: fresh)
         case .peer(let target, let delegation):
@@ -251,6 +213,7 @@ final class Attempt: UpstreamReceiver {
         firstByteAt = environment.now()
         deadline?.cancel()
         deadline = nil
+        doubt?.cancel()
         stallCheck = Ticker(
             environment.pool.loop, after: Self.stallCheckInterval, every: Self.stallCheckInterval
         ) { [weak self] in
@@ -293,6 +256,7 @@ final class Attempt: UpstreamReceiver {
         handle = nil
         owner = nil
         deadline?.cancel()
+        doubt?.cancel()
         stallCheck?.cancel()
         pacer.cancel()
         if case .local(let backend, _) = place, let slot {
@@ -302,19 +266,12 @@ final class Attempt: UpstreamReceiver {
         slot = nil
     }
 
-    // MARK: Judging
-
-    private func failureOfStatus() -> AttemptFailure {
-        let code = Int(status ?? 0)
-        let document = try? JSONParser.parse(Array(errorBody.readableBytesView))
-        let text = document.flatMap(BackendError.text) ?? "HTTP status \(code)"
-        switch code {
-        case _ where bounces: return .bounced
-        case 404: return .modelMissing
-        case 401, 403: return .broken("it refuses this node: \(text)")
-        case 408, 429: return .bounced
-        case 400..<500: return .rejected(GatewayError(code, text, code: "rejected_by_backend"))
-        default: return .broken("it answered with status \(code): \(text)")
+    private func watchSilence() {
+        schedule(deadline: environment.firstByteDeadlines.final)
+        guard let doubtful = environment.firstByteDeadlines.doubtful, case .local(let backend, _) = place else { return }
+        let after = TimeAmount.nanoseconds(doubtful.inNanoseconds)
+        doubt = Ticker(environment.pool.loop, after: after, every: Self.doubtInterval) { [weak self] in
+            if !backend.current.isHealthy { self?.fail(.silent) }
         }
     }
 
@@ -324,39 +281,4 @@ final class Attempt: UpstreamReceiver {
             self.fail(.silent)
         }
     }
-
-    private var slowdown: Double {
-        if case .local(let backend, _) = place { backend.config.slowdown } else { 1 }
-    }
-
-    private func slowed(_ span: Duration) -> Duration { slowdown == 1 ? span : span * slowdown }
-
-    /// Teaches the deadline, and from requests that nobody else disturbed the catalogue.
-    private func noteSpeeds(_ measure: AttemptMeasure, now: Instant) {
-        guard case .local(let backend, let model) = place, let firstByteAt, let first = measure.firstByteAfter else {
-            return
-        }
-        backend.firstBytes.note(environment.firstByteKey, seconds: (firstByteAt - sentAt).inSeconds)
-        guard backend.desk.counts.running == 1 else { return }
-        let usage = measure.usage
-        var decode = usage?.decode.map(slowed)
-        if decode == nil, !environment.firstByteKey.isWhole { decode = measure.elapsed - first }
-        if let decode { backend.speeds.noteDecode(model, tokens: measure.completionTokens, in: decode, now: now) }
-        // A first byte tells as much of the way there as of reading; only the server's own figure is a speed.
-        if let prefill = usage?.prefill.map(slowed) {
-            let tokens = usage?.prefillTokens ?? usage?.promptTokens ?? prompt.promptTokens
-            backend.speeds.notePrefill(model, tokens: tokens, in: prefill, now: now)
-        }
-    }
-}
-
-/// What an attempt needs from around it.
-struct AttemptEnvironment {
-    let pool: UpstreamPool
-    let now: () -> Instant
-    /// Running or queued requests of a local backend changed.
-    let loadChanged: () -> Void
-    let firstByteKey: FirstByteBoard.Key
-    /// Silence before the first byte of a backend, or before the first sign of life of another agent.
-    let firstByteDeadline: Duration
 }

@@ -9,13 +9,13 @@ import SecureChannel
 /// The client's own credential stays where it was sent: a serving node never sees a token it could use elsewhere, and
 /// it checks session and role in its own tables rather than believing this.
 ///
-///     version(1) origin(16) target(16) request(16) expires(8) proof-kind(1) proof-id(16) role(1)
+///     version(1) origin(16) target(16) request(16) expires(8) applied(8) proof-kind(1) proof-id(16) role(1)
 ///     user(text) path(text) backend(text) model(text) | signature(64)
 package struct Delegation: Hashable, Sendable {
     package static let lifetime: Duration = .seconds(60)
     /// Clocks of the mesh agree through the log; a cut-off node's may run ahead by this much.
     package static let clockTolerance: Duration = .seconds(30)
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     private static let label = Array("meshnode delegation v1\n".utf8)
     /// As hexadecimal text.
     package static let headerBytesMax = 4096
@@ -35,6 +35,8 @@ package struct Delegation: Hashable, Sendable {
     package let request: RequestID
     /// Milliseconds since 1970 by the mesh's clock.
     package let expiresAt: Int64
+    /// What the origin had applied when it admitted the caller: a target that is behind this may not know the caller yet.
+    package let appliedIndex: LogIndex
     package let caller: Caller
     package let api: PromptAPI
     /// Where on the target; its own choice was made by the origin's decision.
@@ -42,13 +44,14 @@ package struct Delegation: Hashable, Sendable {
     package let model: String
 
     package init(
-        origin: NodeID, target: NodeID, request: RequestID, expiresAt: Int64, caller: Caller, api: PromptAPI,
-        backend: String, model: String
+        origin: NodeID, target: NodeID, request: RequestID, expiresAt: Int64, appliedIndex: LogIndex, caller: Caller,
+        api: PromptAPI, backend: String, model: String
     ) {
         self.origin = origin
         self.target = target
         self.request = request
         self.expiresAt = expiresAt
+        self.appliedIndex = appliedIndex
         self.caller = caller
         self.api = api
         self.backend = backend
@@ -92,6 +95,7 @@ package struct Delegation: Hashable, Sendable {
         writer.write(request.high)
         writer.write(request.low)
         writer.write(expiresAt)
+        writer.write(appliedIndex.value)
         switch caller.proof {
         case .token(let id), .cookie(let id):
             writer.write(UInt8(0))
@@ -117,6 +121,7 @@ package struct Delegation: Hashable, Sendable {
         target = try reader.readNodeID()
         request = RequestID(high: try reader.readUInt64(), low: try reader.readUInt64())
         expiresAt = try reader.readInt64()
+        appliedIndex = LogIndex(try reader.readUInt64())
         let kind = try reader.readUInt8()
         let (high, low) = (try reader.readUInt64(), try reader.readUInt64())
         let proof: Caller.Proof
@@ -150,6 +155,8 @@ package enum DelegationRefusal: Error, Hashable, Sendable {
     case replayed
     /// The session, key or role that it speaks for does not hold here.
     case callerRefused
+    /// It does not hold here yet: the origin knew more of the log. Ask again when this is applied.
+    case notYetApplied(LogIndex)
 }
 
 /// Request ids that were served, so that none is served twice. Bounded: when full of unexpired ones, new ones are

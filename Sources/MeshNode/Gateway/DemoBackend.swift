@@ -8,6 +8,11 @@ enum DemoBackend {
     /// Between words; about the pace of a small model.
     static let wordInterval: TimeAmount = .milliseconds(20)
 
+    /// Known without measuring: reading takes it no time.
+    static func speed(slowdown: Double) -> SpeedBoard.Speed {
+        SpeedBoard.Speed(prefill: 1e6 / slowdown, decode: 1e9 / Double(wordInterval.nanoseconds) / slowdown)
+    }
+
     static func words(prompt: PromptRequest) -> [String] {
         let asked = lastWords(of: prompt)
         let text =

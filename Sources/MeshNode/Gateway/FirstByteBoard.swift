@@ -6,6 +6,8 @@ package final class FirstByteBoard: Sendable {
         /// Seconds.
         package var mean: Double
         package var deviation: Double
+        /// Mean length of the prompts that it was learned from; 0 if unknown.
+        package var promptTokens: Double
         package var count = 1
     }
 
@@ -32,15 +34,18 @@ package final class FirstByteBoard: Sendable {
         figures.withLock { $0[key] }.flatMap { $0.count >= Self.learnedFrom ? $0 : nil }
     }
 
-    package func note(_ key: Key, seconds: Double) {
+    package func note(_ key: Key, seconds: Double, promptTokens: Int = 0) {
         guard seconds.isFinite, seconds >= 0 else { return }
         figures.withLock { figures in
             guard var figure = figures[key] else {
-                if figures.count < Self.keyCountMax { figures[key] = Figure(mean: seconds, deviation: seconds / 2) }
+                if figures.count < Self.keyCountMax {
+                    figures[key] = Figure(mean: seconds, deviation: seconds / 2, promptTokens: Double(promptTokens))
+                }
                 return
             }
             figure.deviation += (abs(seconds - figure.mean) - figure.deviation) / 4
             figure.mean += (seconds - figure.mean) / 8
+            figure.promptTokens += (Double(promptTokens) - figure.promptTokens) / 8
             figure.count = min(figure.count + 1, 1 << 20)
             figures[key] = figure
         }

@@ -42,6 +42,7 @@ package final class Gateway: Sendable {
                 throw GatewayStartFailure(
                     "backends.\(backend.name).url: \(backend.url) is not http://host:port or https://host:port")
             }
+            try Self.checkAuthority(of: local)
             backends.append(local)
         }
         self.backends = backends
@@ -54,6 +55,17 @@ package final class Gateway: Sendable {
         random = Mutex(SeededRandom(seed: seed))
         routing = RoutingDesk(seed: seed ^ identity.nodeID.low)
         monitor = BackendMonitor(backends: backends, core: core, sealing: sealing)
+    }
+
+    private static func checkAuthority(of backend: LocalBackend) throws(GatewayStartFailure) {
+        guard let address = backend.address, let file = address.authorityFile else { return }
+        let key = "backends.\(backend.config.name).tls_authority"
+        guard address.usesTLS else {
+            throw GatewayStartFailure("\(key): \(backend.config.url) is not https://; remove the key or change the URL")
+        }
+        do { _ = try address.makeTLSConfiguration() } catch {
+            throw GatewayStartFailure("\(key): \(file) holds no PEM certificate that can be read (\(error))")
+        }
     }
 
     /// Polls the backends until the task is cancelled; then closes what is kept open.
@@ -105,12 +117,14 @@ package final class Gateway: Sendable {
 
     /// What an attempt at `backend`, or at another agent where that is nil, needs around it.
     func environment(
-        for pool: UpstreamPool, roundTrip: Duration, backend: LocalBackend?, key: FirstByteBoard.Key
+        for pool: UpstreamPool, roundTrip: Duration, backend: LocalBackend?, key: FirstByteBoard.Key,
+        prompt: PromptRequest
     ) -> AttemptEnvironment {
         AttemptEnvironment(
             pool: pool, now: { [core] in core.now() }, loadChanged: { [monitor] in monitor.noteLoadChanged() },
             firstByteKey: key,
-            firstByteDeadline: backend?.firstByteDeadline(key) ?? FirstByteDeadlines.acceptance(roundTrip: roundTrip))
+            firstByteDeadlines: backend?.firstByteDeadlines(key, for: prompt, now: core.now())
+                ?? FirstByteDeadlines(acceptanceAfter: roundTrip))
     }
 
     /// Another agent as a place to ask, with the word of this one for the caller; nil while its address is not known.
@@ -120,8 +134,8 @@ package final class Gateway: Sendable {
         let request = random.withLock { Delegation.RequestID(high: $0.next(), low: $0.next()) }
         let expiry = unixMilliseconds(view) + Delegation.lifetime.inMilliseconds
         let delegation = Delegation(
-            origin: me, target: candidate.node, request: request, expiresAt: expiry, caller: caller, api: api,
-            backend: candidate.backend, model: candidate.model)
+            origin: me, target: candidate.node, request: request, expiresAt: expiry,
+            appliedIndex: view.consensus.appliedIndex, caller: caller, api: api, backend: candidate.backend, model: candidate.model)
         return .peer(.peer(candidate.node, descriptor.http), delegation: delegation.signed(by: identity))
     }
 
@@ -134,7 +148,11 @@ package final class Gateway: Sendable {
         let now = core.now()
         let delegation = try Delegation.verify(header, from: peer, view: view, now: now)
         guard delegation.api == api else { throw .malformed }
-        guard authenticator.stillHolds(delegation.caller, view: view, now: now) else { throw .callerRefused }
+        guard authenticator.stillHolds(delegation.caller, view: view, now: now) else {
+            // Whoever signed in on the origin a moment ago is not refused because this node is a heartbeat behind.
+            guard delegation.appliedIndex > view.consensus.appliedIndex else { throw .callerRefused }
+            throw .notYetApplied(delegation.appliedIndex)
+        }
         guard seen.withLock({ $0.insert(delegation.request, now: unixMilliseconds(view)) }) else {
             throw .replayed
         }

@@ -217,19 +217,22 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 whole(.ok, fields, ByteBuffer(bytes: document.encode()), isHead: turn.head.method == .head)
             case .failure(let error): refuse(error)
             }
-        case .promptOnceAdmitted(let api): admitLater(api, since: gateway.now(), context)
+        case .promptOnceAdmitted(let asker):
+            // Tells an origin that its prompt is in hand; the wait here may be longer than its patience.
+            interim()
+            admitLater(asker, since: gateway.now(), context)
         case .prompt(let api, let caller, let delegation): startPrompt(api, caller, delegation, context)
         }
     }
 
-    private func admitLater(_ api: PromptAPI, since start: Instant, _ context: ChannelHandlerContext) {
+    private func admitLater(_ asker: Asker, since start: Instant, _ context: ChannelHandlerContext) {
         guard let turn else { return }
-        if let plan = reader.admitAgain(turn.head, api) { return carryOut(plan, context) }
+        if let plan = reader.admitAgain(turn.head, asker) { return carryOut(plan, context) }
         guard gateway.now() - start < Self.admissionWaitMax else {
-            return refuse(TurnReader.error(for: .cutOff))
+            return refuse(TurnReader.refusalOfLatecomer(asker))
         }
         admissionRetry = context.eventLoop.assumeIsolated().scheduleTask(in: Self.admissionRetryInterval) {
-            self.admitLater(api, since: start, context)
+            self.admitLater(asker, since: start, context)
         }
     }
 

@@ -134,11 +134,12 @@ final class PromptExchange: AttemptOwner {
         case .local(let backend, let model):
             let isWhole = !prompt.isStreaming && backend.config.kind.rawValue == prompt.api.dialect.rawValue
             environment = gateway.environment(
-                for: pool, roundTrip: .zero, backend: backend, key: FirstByteBoard.Key(model: model, isWhole: isWhole))
+                for: pool, roundTrip: .zero, backend: backend, key: FirstByteBoard.Key(model: model, isWhole: isWhole),
+                prompt: prompt)
         case .peer:
             environment = gateway.environment(
                 for: pool, roundTrip: roundTrip, backend: nil,
-                key: FirstByteBoard.Key(model: prompt.model, isWhole: !prompt.isStreaming))
+                key: FirstByteBoard.Key(model: prompt.model, isWhole: !prompt.isStreaming), prompt: prompt)
         }
         let attempt = Attempt(
             at: place, prompt: prompt, original: original, heading: heading, environment: environment, owner: self)

@@ -16,7 +16,8 @@ package struct ReplyRelay {
     private var form: Form
     private let isStreaming: Bool
     private var textPieces = 0
-    private var translatedUsage: Usage?
+    /// Of a document, known once it is whole.
+    private var toldUsage: Usage?
     /// What the backend said when it gave up.
     package private(set) var failure: String?
 
@@ -40,8 +41,7 @@ package struct ReplyRelay {
     package var usage: Usage? {
         switch form {
         case .verbatimStream(let relay): relay.usage
-        case .verbatimDocument(let document): Self.usage(ofDocument: document)
-        case .translated: translatedUsage
+        case .verbatimDocument, .translated: toldUsage
         }
     }
 
@@ -50,7 +50,7 @@ package struct ReplyRelay {
         switch form {
         case .verbatimStream(let relay): relay.completionTokens
         case .verbatimDocument: usage?.completionTokens ?? 0
-        case .translated: translatedUsage?.completionTokens ?? textPieces
+        case .translated: toldUsage?.completionTokens ?? textPieces
         }
     }
 
@@ -84,7 +84,15 @@ package struct ReplyRelay {
             form = .verbatimStream(relay)
             return relay.sawEnd && failure == nil ? output : nil
         case .verbatimDocument(let document):
-            return document.readableBytes > 0 ? document : nil
+            // Parsed in any case: what is no document of the dialect, or reports an error with status 200, is not for the
+            // client as long as another node can be asked.
+            guard document.readableBytes > 0 else { return nil }
+            guard let value = try? JSONParser.parse(Array(document.readableBytesView)), value.members != nil else {
+                throw .malformed
+            }
+            failure = BackendError.text(in: value)
+            toldUsage = Self.usage(of: value)
+            return failure == nil ? document : nil
         case .translated(var decoder, var encoder):
             var output = encode(try decoder.finish(), with: &encoder)
             let isWhole = decoder.isComplete && failure == nil
@@ -100,7 +108,7 @@ package struct ReplyRelay {
             switch event {
             case .failed(let text): failure = text
             case .usage(let usage):
-                translatedUsage = usage
+                toldUsage = usage
                 encoder.encode(event, into: &output)
             case .text, .thinking:
                 textPieces += 1
@@ -111,12 +119,12 @@ package struct ReplyRelay {
         return output
     }
 
-    private static func usage(ofDocument document: ByteBuffer) -> Usage? {
-        guard let value = try? JSONParser.parse(Array(document.readableBytesView)) else { return nil }
+    private static func usage(of value: JSONValue) -> Usage? {
         if let told = BackendUsage.openAI(value) { return told }
         guard let evaluated = value["eval_count"]?.integer else { return nil }
         var usage = Usage(
             promptTokens: value["prompt_eval_count"]?.integer ?? 0, completionTokens: evaluated)
+        usage.load = value["load_duration"]?.integer.map { .nanoseconds($0) }
         usage.prefill = value["prompt_eval_duration"]?.integer.map { .nanoseconds($0) }
         usage.decode = value["eval_duration"]?.integer.map { .nanoseconds($0) }
         return usage

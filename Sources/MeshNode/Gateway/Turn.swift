@@ -7,10 +7,16 @@ import Primitives
 /// What is to be done with one request once it is complete, decided from its head.
 enum TurnPlan {
     case prompt(PromptAPI, Caller, Delegation?)
-    /// The caller's session may be granted by an entry that this node is about to apply: ask again shortly.
-    case promptOnceAdmitted(PromptAPI)
+    /// The caller may be known by an entry that this node is about to apply: ask again shortly.
+    case promptOnceAdmitted(Asker)
     case catalogue(CatalogueQuestion)
     case refuse(GatewayError, HTTPFields)
+}
+
+/// Who has to be asked about again.
+enum Asker: Hashable {
+    case client(PromptAPI)
+    case peer(NodeID)
 }
 
 /// One request of the gateway's on its connection: head, what has arrived of its body, and what will be done with it.
@@ -102,12 +108,32 @@ struct TurnReader {
             let delegation = try gateway.accept(header, from: peer, api: api, authenticator: access.authenticator)
             return .prompt(api, delegation.caller, delegation)
         } catch {
+            if case .notYetApplied = error { return .promptOnceAdmitted(.peer(peer)) }
             return refuse(GatewayError(403, "the delegation is not accepted: \(error)"))
         }
     }
 
     /// Asks again for a caller that was too new. Nil while the answer is still open.
-    func admitAgain(_ head: HTTPRequest, _ api: PromptAPI) -> TurnPlan? {
+    func admitAgain(_ head: HTTPRequest, _ asker: Asker) -> TurnPlan? {
+        switch asker {
+        case .client(let api): return admitAgain(head, api)
+        case .peer(let peer):
+            let plan = readForwarded(head, from: peer)
+            if case .promptOnceAdmitted = plan { return nil }
+            return plan
+        }
+    }
+
+    /// The node did not catch up in time.
+    static func refusalOfLatecomer(_ asker: Asker) -> GatewayError {
+        switch asker {
+        case .client: error(for: .cutOff)
+        // Not the caller's fault: the origin tries another node.
+        case .peer: GatewayError(503, "this node is behind the log and does not know the caller yet")
+        }
+    }
+
+    private func admitAgain(_ head: HTTPRequest, _ api: PromptAPI) -> TurnPlan? {
         let rule = AccessRule.bearer(.service)
         switch access.authenticator.admit(rule, fields: head.headerFields, view: gateway.view, now: gateway.now()) {
         case .failure(.notYetApplied): return nil
@@ -129,7 +155,7 @@ struct TurnReader {
             entry.access, fields: head.headerFields, view: gateway.view, now: gateway.now())
         {
         case .failure(let refusal):
-            if case .notYetApplied = refusal, let api { return .promptOnceAdmitted(api) }
+            if case .notYetApplied = refusal, let api { return .promptOnceAdmitted(.client(api)) }
             return refuse(Self.error(for: refusal))
         case .success(let caller):
             if let caller, let refusal = limited(caller) { return refusal }

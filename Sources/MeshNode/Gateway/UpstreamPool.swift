@@ -23,7 +23,8 @@ final class UpstreamPool {
     private var openCount: [UpstreamTarget: Int] = [:]
     private var sweep: Ticker?
     private var isClosed = false
-    private var tlsContext: NIOSSLContext?
+    /// By the authority's file, or "" for the system's.
+    private var tlsContexts: [String: NIOSSLContext] = [:]
 
     init(loop: any EventLoop, sealing: any PeerSealing) {
         self.loop = loop
@@ -118,12 +119,19 @@ final class UpstreamPool {
         }
     }
 
+    /// Made once: a context is costly, and its file was read at the start already.
+    private func tlsContext(for address: BackendAddress) throws -> NIOSSLContext {
+        if let known = tlsContexts[address.authorityFile ?? ""] { return known }
+        let context = try NIOSSLContext(configuration: address.makeTLSConfiguration())
+        tlsContexts[address.authorityFile ?? ""] = context
+        return context
+    }
+
     private func configure(_ channel: any Channel, for target: UpstreamTarget) throws {
         let pipeline = channel.pipeline.syncOperations
         switch target {
         case .backend(let address) where address.usesTLS:
-            let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
-            tlsContext = context
+            let context = try tlsContext(for: address)
             // A name is checked against the certificate; an address is sent no name (RFC 6066 §3).
             let name = Endpoint(host: address.host, port: 0) == nil ? address.host : nil
             try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: name))
@@ -135,6 +143,17 @@ final class UpstreamPool {
             ByteToMessageHandler(
                 HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .forward)))
         try pipeline.addHandler(UpstreamConnection(target: target, pool: self))
+    }
+}
+
+extension BackendAddress {
+    /// Reads the authority's file, if one is named.
+    func makeTLSConfiguration() throws -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if let authorityFile {
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+        }
+        return configuration
     }
 }
 

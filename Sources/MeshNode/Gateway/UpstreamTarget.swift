@@ -16,9 +16,11 @@ package struct BackendAddress: Hashable, Sendable {
     package let usesTLS: Bool
     /// In front of every path, without a slash at its end; usually empty.
     package let basePath: String
+    /// A PEM file with the authority that must have signed its certificate; nil for the system's.
+    package let authorityFile: String?
 
     /// Parses `http://127.0.0.1:11434` or `https://host/base`; nil for anything else, credentials included.
-    package init?(url: String) {
+    package init?(url: String, authorityFile: String? = nil) {
         let usesTLS: Bool
         var rest: Substring
         if url.hasPrefix("http://") {
@@ -45,6 +47,7 @@ package struct BackendAddress: Hashable, Sendable {
         self.port = port
         self.usesTLS = usesTLS
         basePath = String(path)
+        self.authorityFile = authorityFile
     }
 
     /// For the `Host` header.

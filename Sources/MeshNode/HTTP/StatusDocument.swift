@@ -40,15 +40,11 @@ struct StatusDocument {
     }
 
     private func writeQuorum(_ text: inout JSONText) {
-        let voters = view.consensus.voters
-        let reachable = voters.count { voter in
-            view.member(voter).map { $0.isSelf || $0.state == .alive } ?? false
-        }
         text.open("{")
         text.field("has_quorum", view.primary(at: now) != nil)
-        text.field("voters", voters.count)
-        text.field("needed", voters.count / 2 + 1)
-        text.field("reachable", reachable)
+        text.field("voters", view.consensus.voters.count)
+        text.field("needed", view.votersNeeded)
+        text.field("reachable", view.reachableVoters.count)
         text.close("}")
     }
 
@@ -76,7 +72,9 @@ struct StatusDocument {
 
     private func write(_ health: MemberHealth, _ text: inout JSONText) {
         text.open("{")
-        text.field("age_ms", max((now - health.receivedAt).inMilliseconds, 0))
+        let age = max((now - health.receivedAt).inMilliseconds, 0)
+        text.field("age_ms", age)
+        if let load = health.load { text.field("agent_uptime_seconds", (Int64(clamping: load.clockMilliseconds) + age) / 1000) }
         if let vitals = health.vitals { write(vitals, &text) }
         if let load = health.load { write(load, &text) }
         writeModels(health, &text)
@@ -84,7 +82,7 @@ struct StatusDocument {
     }
 
     private func write(_ vitals: Vitals, _ text: inout JSONText) {
-        text.field("uptime_seconds", vitals.uptimeSeconds)
+        text.field("machine_uptime_seconds", vitals.uptimeSeconds)
         text.field("cpu", vitals.cpuLoad)
         text.field("cores", vitals.cores)
         text.key("memory")
@@ -164,4 +162,14 @@ struct StatusDocument {
         case .configured: "configured"
         }
     }
+}
+
+extension ClusterView {
+    /// The voters that this node believes alive, itself included.
+    var reachableVoters: [NodeID] {
+        consensus.voters.filter { voter in member(voter).map { $0.isSelf || $0.state == .alive } ?? false }
+    }
+
+    /// How many of them make a majority.
+    var votersNeeded: Int { consensus.voters.count / 2 + 1 }
 }

@@ -52,7 +52,7 @@ function writeBadges(parent, member) {
 
 function aboutOf(member) {
   const parts = [member.class, member.http?.replace(/^https?:\/\//, "") ?? `mesh ${member.address}`];
-  const uptime = member.health?.uptime_seconds;
+  const uptime = member.health?.agent_uptime_seconds;
   if (uptime !== undefined && member.state === "alive") parts.push(`up ${span(uptime)}`);
   return parts.filter((part) => part).join(" · ");
 }
