@@ -37,7 +37,9 @@
     @inlinable package mutating func readUInt16() throws(DecodeError) -> UInt16 { try readLittleEndian() }
     @inlinable package mutating func readUInt32() throws(DecodeError) -> UInt32 { try readLittleEndian() }
     @inlinable package mutating func readUInt64() throws(DecodeError) -> UInt64 { try readLittleEndian() }
-    @inlinable package mutating func readInt64() throws(DecodeError) -> Int64 { Int64(bitPattern: try readLittleEndian()) }
+    @inlinable package mutating func readInt64() throws(DecodeError) -> Int64 {
+        Int64(bitPattern: try readLittleEndian())
+    }
 
     @inlinable package mutating func readBool() throws(DecodeError) -> Bool {
         switch try readUInt8() {
@@ -54,7 +56,9 @@
     @inlinable package mutating func readReplicaID() throws(DecodeError) -> ReplicaID { ReplicaID(try readUInt64()) }
     @inlinable package mutating func readLogIndex() throws(DecodeError) -> LogIndex { LogIndex(try readVarint()) }
     @inlinable package mutating func readTerm() throws(DecodeError) -> Term { Term(try readVarint()) }
-    @inlinable package mutating func readLogTime() throws(DecodeError) -> LogTime { LogTime(milliseconds: try readInt64()) }
+    @inlinable package mutating func readLogTime() throws(DecodeError) -> LogTime {
+        LogTime(milliseconds: try readInt64())
+    }
 
     /// LEB128. Rejects encodings that overflow 64 bits or end in a superfluous zero byte, so each value has one form.
     @inlinable package mutating func readVarint() throws(DecodeError) -> UInt64 {

@@ -3,8 +3,8 @@
 /// Instants of two nodes are never compared. The runtime supplies them (`CLOCK_BOOTTIME` on Linux, so that a suspended
 /// laptop notices; virtual time in the simulator); cores only do arithmetic.
 ///
-/// Here, and in the other small types of this module, `@usableFromInline` and `@inlinable` let other modules compare and
-/// add without a call through a witness: each message does so dozens of times.
+/// Here, and in the other small types of this module, `@usableFromInline` and `@inlinable` let other modules compare
+/// and add without a call through a witness: each message does so dozens of times.
 @usableFromInline package struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
     @usableFromInline package let nanoseconds: Int64
 

@@ -52,5 +52,7 @@
     @usableFromInline package let value: UInt64
     @inlinable package init(_ value: UInt64) { self.value = value }
     @inlinable package static func < (a: ReplicaID, b: ReplicaID) -> Bool { a.value < b.value }
-    @usableFromInline package var description: String { Hex.encode((0..<8).map { UInt8(truncatingIfNeeded: value >> (56 - 8 * $0)) }) }
+    @usableFromInline package var description: String {
+        Hex.encode((0..<8).map { UInt8(truncatingIfNeeded: value >> (56 - 8 * $0)) })
+    }
 }

@@ -51,6 +51,15 @@ import Testing
         try reader.expectEnd()
     }
 
+    @Test func `a number is put where zeros were kept for it`() {
+        var writer = ByteWriter()
+        writer.write(UInt8(1))
+        writer.write(UInt32(0))
+        writer.write(UInt8(2))
+        writer.overwrite(with: 0x0A0B_0C0D, at: 1)
+        #expect(writer.bytes == [1, 0x0D, 0x0C, 0x0B, 0x0A, 2])
+    }
+
     @Test func `integers are little-endian`() {
         var writer = ByteWriter()
         writer.write(UInt32(0x0102_0304))
