@@ -45,6 +45,8 @@ extension NodeBrain {
     /// Moves every waiting request one step: send, repeat, answer or give up.
     mutating func advanceRequests(now: Instant, into effects: inout [NodeEffect]) {
         guard haltReason == nil else { return }
+        consensus.gather()
+        defer { consensus.settle(now: now, into: &raftEffects) }
         if consensus.role == .leader { runDuties(now: now, into: &effects) }
         if !proposals.isEmpty { advanceProposals(now: now, into: &effects) }
         if !reads.isEmpty { advanceReads(now: now, into: &effects) }
@@ -75,17 +77,35 @@ extension NodeBrain {
         proposals.noteUnanswered(at: now)
         guard !proposals.isEmpty, let leader = reachableLeader(at: now) else { return }
         let term = consensus.term
+        var forwarded: [PeerMessage.Forwarded] = []
+        defer { forward(forwarded, to: leader) }
         for position in proposals.proposals.indices {
             if let sent = proposals.proposals[position].sentTo, sent == (leader, term) { continue }
             let envelope = proposals.proposals[position].envelope
             if consensus.role == .leader {
                 guard case .success = consensus.propose(envelope, now: now, into: &raftEffects) else { return }
                 proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
-            } else if let node = roster.entry(of: leader)?.node {
+            } else {
                 guard now >= proposals.proposals[position].resendNotBefore else { continue }
                 let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
-                outbox.append((.node, PeerMessage.forward(attempt: attempt, envelope: envelope).encode(), node))
+                forwarded.append(PeerMessage.Forwarded(attempt: attempt, envelope: envelope))
             }
+        }
+    }
+
+    /// Everything that goes to the leader at once shares a message, as far as one may hold it.
+    private mutating func forward(_ forwarded: [PeerMessage.Forwarded], to leader: ReplicaID) {
+        guard !forwarded.isEmpty, let node = roster.entry(of: leader)?.node else { return }
+        var rest = forwarded[...]
+        while let first = rest.first {
+            var bytes = first.envelope.count
+            let count =
+                rest.prefix(PeerMessage.forwardCountMax).dropFirst().prefix {
+                    bytes += $0.envelope.count
+                    return bytes <= RaftMessage.payloadBytesMax
+                }.count + 1
+            outbox.append((.node, PeerMessage.forward(Array(rest.prefix(count))).encode(), node))
+            rest = rest.dropFirst(count)
         }
     }
 

@@ -9,8 +9,21 @@ extension NodeBrain {
     package func makeView(at now: Instant) -> ClusterView {
         ClusterView(
             me: me, name: name, clusterID: roster.cluster, consensus: makeConsensusView(at: now),
-            members: makeMemberViews(), isIsolated: membership.isIsolated, authority: authority,
+            members: currentMemberViews ?? makeMemberViews(), isIsolated: membership.isIsolated, authority: authority,
             logTime: consensus.logTime(at: now), takenAt: now, counters: counters)
+    }
+
+    /// Keeps what `makeView` says of the members until one changes: decoding it all again for every commit would be most
+    /// of a busy node's work.
+    package mutating func refreshMemberViews() {
+        guard currentMemberViews == nil else { return }
+        memberViews = MemberViewCache(
+            version: membersVersion, configuration: consensus.configuration, views: makeMemberViews())
+    }
+
+    private var currentMemberViews: [MemberView]? {
+        let isCurrent = memberViews.version == membersVersion && memberViews.configuration == consensus.configuration
+        return isCurrent ? memberViews.views : nil
     }
 
     private func makeConsensusView(at now: Instant) -> ConsensusView {
@@ -57,4 +70,11 @@ extension NodeBrain {
             catalog: catalog.flatMap { try? Catalog(decoding: $0.bytes) },
             receivedAt: newest)
     }
+}
+
+/// The members as of one moment, and what they were made from.
+struct MemberViewCache: Sendable {
+    var version: UInt64 = .max
+    var configuration: Configuration?
+    var views: [MemberView] = []
 }

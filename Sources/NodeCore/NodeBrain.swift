@@ -37,6 +37,9 @@ package struct NodeBrain: Sendable {
     package internal(set) var haltReason: String?
     /// Grows whenever `makeView` would return something new.
     package internal(set) var viewVersion: UInt64 = 0
+    /// Grows whenever a member or something it says of itself changed.
+    var membersVersion: UInt64 = 0
+    var memberViews = MemberViewCache()
     /// Reused between calls.
     private var gossipEffects: [GossipEffect] = []
     var raftEffects: [RaftEffect] = []
@@ -73,6 +76,14 @@ package struct NodeBrain: Sendable {
     // MARK: Inputs
 
     package mutating func handle(_ input: NodeInput, now: Instant, into effects: inout [NodeEffect]) {
+        gather(input, now: now, into: &effects)
+        settle(now: now, into: &effects)
+    }
+
+    /// Takes one of several inputs that arrived together. `settle` must follow the last of them, before time passes:
+    /// then one message carries what otherwise would take one for each input.
+    package mutating func gather(_ input: NodeInput, now: Instant, into effects: inout [NodeEffect]) {
+        consensus.gather()
         switch input {
         case .datagram(let bytes, let source): receive(bytes, from: source, now: now)
         case .streamMessage(let payload, let kind, let peer):
@@ -87,12 +98,11 @@ package struct NodeBrain: Sendable {
             reads.remove(request)
         case .publish(let section):
             membership.publish(section.id, bytes: section.encode(), now: now)
-            viewVersion += 1
+            noteMembersChanged()
         case .wallClock(let unixMilliseconds): duties.wallClock = (unixMilliseconds, now)
         case .paused: membership.notePause(now: now)
         case .leave: membership.leave(now: now, into: &gossipEffects)
         }
-        settle(now: now, into: &effects)
     }
 
     package mutating func tick(now: Instant, into effects: inout [NodeEffect]) {
@@ -170,11 +180,13 @@ package struct NodeBrain: Sendable {
 
     private mutating func handle(_ message: PeerMessage, from peer: NodeID, now: Instant) {
         switch message {
-        case .forward(let attempt, let envelope):
+        case .forward(let forwarded):
             guard haltReason == nil, roster.entry(of: peer) != nil else { return }
-            switch consensus.propose(envelope, now: now, into: &raftEffects) {
-            case .success: break
-            case .failure: outbox.append((.node, PeerMessage.refusal(attempt: attempt).encode(), peer))
+            for proposal in forwarded {
+                switch consensus.propose(proposal.envelope, now: now, into: &raftEffects) {
+                case .success: break
+                case .failure: outbox.append((.node, PeerMessage.refusal(attempt: proposal.attempt).encode(), peer))
+                }
             }
         case .refusal(let attempt):
             guard let replica = roster.entry(of: peer)?.replica else { return }
@@ -189,7 +201,7 @@ package struct NodeBrain: Sendable {
 
     /// Lets the cores' effects run into each other until none is left. Bounded: each round only reacts to what the one
     /// before produced, and nothing here answers itself.
-    private mutating func settle(now: Instant, into effects: inout [NodeEffect]) {
+    package mutating func settle(now: Instant, into effects: inout [NodeEffect]) {
         advanceRequests(now: now, into: &effects)
         while !raftEffects.isEmpty {
             var batch: [RaftEffect] = []
@@ -219,10 +231,15 @@ package struct NodeBrain: Sendable {
             counters.sentDatagrams += 1
             effects.append(.sendDatagram(sealer.seal(payload, kind: .gossip, to: id), to: endpoint))
         case .memberChanged(let member):
-            viewVersion += 1
+            noteMembersChanged()
             effects.append(.event(.memberChanged(member)))
-        case .sectionChanged: viewVersion += 1
+        case .sectionChanged: noteMembersChanged()
         }
+    }
+
+    private mutating func noteMembersChanged() {
+        membersVersion += 1
+        viewVersion += 1
     }
 
     private mutating func run(_ effect: RaftEffect, now: Instant, into effects: inout [NodeEffect]) {

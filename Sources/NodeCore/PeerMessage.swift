@@ -1,25 +1,38 @@
 import Primitives
+import Raft
 
 /// What one brain asks another outside gossip and consensus: to propose on its behalf.
 ///
 /// ```
-/// forward  1 | attempt varint | envelope bytes (to the end)
+/// forward  1 | count | ( attempt varint | envelope length, bytes ) ...
 /// refusal  2 | attempt varint
 /// ```
 enum PeerMessage: Hashable, Sendable {
-    /// Append this command envelope. `attempt` is unique in the sender's process life.
-    case forward(attempt: UInt64, envelope: [UInt8])
+    /// Append these, in this order.
+    case forward([Forwarded])
     /// The forwarded attempt was not appended, and will not be.
     case refusal(attempt: UInt64)
+
+    struct Forwarded: Hashable, Sendable {
+        /// Unique in the sender's process life.
+        let attempt: UInt64
+        /// An encoded `CommandEnvelope`.
+        let envelope: [UInt8]
+    }
+
+    /// More in one message are refused by the decoder.
+    static let forwardCountMax = 64
 
     func encode() -> [UInt8] {
         var writer: ByteWriter
         switch self {
-        case .forward(let attempt, let envelope):
-            writer = ByteWriter(capacity: 16 + envelope.count)
+        case .forward(let forwarded):
+            writer = ByteWriter(capacity: forwarded.reduce(8) { $0 + 16 + $1.envelope.count })
             writer.write(UInt8(1))
-            writer.writeVarint(attempt)
-            writer.writeRaw(envelope)
+            writer.writeArray(forwarded) {
+                $0.writeVarint($1.attempt)
+                $0.write($1.envelope)
+            }
         case .refusal(let attempt):
             writer = ByteWriter(capacity: 16)
             writer.write(UInt8(2))
@@ -31,11 +44,16 @@ enum PeerMessage: Hashable, Sendable {
     init(decoding bytes: [UInt8]) throws(DecodeError) {
         var reader = ByteReader(bytes)
         switch try reader.readUInt8() {
-        case 1: self = .forward(attempt: try reader.readVarint(), envelope: reader.readRest())
-        case 2:
-            self = .refusal(attempt: try reader.readVarint())
-            try reader.expectEnd()
+        case 1:
+            self = .forward(
+                try reader.readArray(limit: Self.forwardCountMax) { (reader) throws(DecodeError) in
+                    Forwarded(
+                        attempt: try reader.readVarint(),
+                        envelope: try reader.readBlob(limit: RaftMessage.payloadBytesMax))
+                })
+        case 2: self = .refusal(attempt: try reader.readVarint())
         default: throw .invalid("peer message kind")
         }
+        try reader.expectEnd()
     }
 }

@@ -145,7 +145,7 @@ extension Consensus {
         append(.noop, [], now: now)
         heartbeatDeadline = now + config.heartbeatInterval
         beat(now: now, into: &effects)
-        replicateToAll(now: now, into: &effects)
+        noteAppendsDue()
     }
 
     /// Follows `newTerm`, whose leader is not known yet, or stays in the term without leading it any longer.

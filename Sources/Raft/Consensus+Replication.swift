@@ -25,7 +25,7 @@ extension Consensus {
             return .failure(.full)
         }
         append(.command, payload, now: now)
-        replicateToAll(now: now, into: &effects)
+        noteAppendsDue()
         let position = log.lastPosition
         finish(now: now, into: &effects)
         return .success(position)
@@ -40,8 +40,15 @@ extension Consensus {
 
     // MARK: Leader to follower
 
-    mutating func replicateToAll(now: Instant, into effects: inout [RaftEffect]) {
-        for slot in members.indices where slot != ownSlot { replicate(to: slot, now: now, into: &effects) }
+    mutating func noteAppendsDue() {
+        for slot in members.indices { members[slot].isAppendDue = true }
+    }
+
+    mutating func sendDueAppends(now: Instant, into effects: inout [RaftEffect]) {
+        for slot in members.indices where members[slot].isAppendDue {
+            members[slot].isAppendDue = false
+            if slot != ownSlot { replicate(to: slot, now: now, into: &effects) }
+        }
     }
 
     /// Sends what the member lacks as far as its window allows, or failing that the news of a later commit index.
@@ -94,12 +101,12 @@ extension Consensus {
         case .matched(let index):
             guard index <= log.lastIndex else { return }
             if members[slot].noteMatched(index, at: now) { advanceCommit(now: now, into: &effects) }
-            replicate(to: slot, now: now, into: &effects)
+            members[slot].isAppendDue = true
             releaseTransferIfReady(now: now, into: &effects)
         case .rejected(let previous, let hint):
             let shared = log.lastPosition(notAfter: hint)
             if members[slot].noteRejected(previous: previous, shared: shared.index) {
-                replicate(to: slot, now: now, into: &effects)
+                members[slot].isAppendDue = true
             }
         case .stale:
             break
@@ -121,7 +128,7 @@ extension Consensus {
             commitIndex = commitIndex.next
             uncommittedBytes -= size(of: log[commitIndex])
         }
-        replicateToAll(now: now, into: &effects)
+        noteAppendsDue()
         openReadRoundIfWanted(now: now, into: &effects)
     }
 

@@ -87,6 +87,8 @@ package struct Consensus: Sendable {
     var transferNotBefore: Instant
     /// Size of the entries after the commit index.
     var uncommittedBytes = 0
+    /// Inputs are being gathered: what every input ends with happens once, after the last of them.
+    private var isGathering = false
 
     /// What `.roleChanged` last told.
     var announced: Standing
@@ -226,6 +228,17 @@ package struct Consensus: Sendable {
         finish(now: now, into: &effects)
     }
 
+    /// Inputs from now on arrived together: they are taken one by one, and `settle` ends them all. One append then
+    /// carries every proposal of a burst, and one write every entry.
+    package mutating func gather() { isGathering = true }
+
+    /// Ends what `gather` began; does nothing without it.
+    package mutating func settle(now: Instant, into effects: inout [RaftEffect]) {
+        guard isGathering else { return }
+        isGathering = false
+        finish(now: now, into: &effects)
+    }
+
     // MARK: Queries
 
     package var term: Term { hardState.term }
@@ -277,9 +290,14 @@ package struct Consensus: Sendable {
         durability.sendWhenHardStateIsDurable(message, to: receiver, into: &effects)
     }
 
-    /// What every input ends with, in the order of the contract: persist, apply, answer, announce.
+    /// What every input ends with, in the order of the contract: replicate, persist, apply, answer, announce. A leader
+    /// sends entries while its own disk still writes them (thesis §10.2.1).
     mutating func finish(now: Instant, into effects: inout [RaftEffect]) {
-        if role == .leader { advanceMembership(now: now, into: &effects) }
+        guard !isGathering else { return }
+        if role == .leader {
+            advanceMembership(now: now, into: &effects)
+            sendDueAppends(now: now, into: &effects)
+        }
         if let write = durability.makeWrite(log: log, hardState: hardState, now: now) {
             effects.append(.persist(write))
         }

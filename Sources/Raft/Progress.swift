@@ -28,6 +28,8 @@ struct Progress: Sendable {
     private(set) var inFlight: [LogIndex] = []
     /// When the oldest unanswered append was sent or progress was last made; nil when nothing is awaited.
     private(set) var awaitedSince: Instant?
+    /// What it lacks, or news of the commit index, is to be sent when the inputs at hand have been taken.
+    var isAppendDue = false
     /// The commit index it was last told.
     private(set) var toldCommit = LogIndex.zero
     /// The greatest round of this term that it answered.

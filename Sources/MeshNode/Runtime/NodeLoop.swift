@@ -11,8 +11,10 @@ import UVLoop
 /// packets, writes and answers.
 ///
 /// ```
-/// one turn:  timers (wake only) ─▶ sockets drained into the brain ─▶ check: letters, tick, publish, arm the timer
+/// one turn:  timers (wake only) ─▶ sockets, disk ─▶ check: letters, settle, tick, publish, arm the timer
 /// ```
+/// What arrived in one turn is gathered and settled together: a burst of proposals becomes one append and one write.
+///
 /// libuv runs timers before it reads sockets, so the timer only wakes the loop: the brain's own time passes in `check`,
 /// after everything that had arrived was heard. A node that was stopped for a while thus never mistakes its own pause
 /// for the silence of others.
@@ -34,6 +36,9 @@ final class NodeLoop {
     private var waiting: [RequestID: @Sendable (NodeAnswer) -> Void] = [:]
     private var nextRequest: UInt64 = 1
     private var publishedVersion: UInt64 = .max
+    /// When the brain wanted to be woken, as of the end of the last turn; far off once a pause was told in this one.
+    private var expectedWake = Instant.distantFuture
+    private var hasGathered = false
     private var wallClockDue: Instant = .zero
     private var effects: [NodeEffect] = []
     private var isStopping = false
@@ -96,6 +101,11 @@ final class NodeLoop {
             deliver(.wallClock(unixMilliseconds: wallClock()))
             peers?.expire(at: now)
         }
+        if hasGathered {
+            hasGathered = false
+            brain.settle(now: now, into: &effects)
+            runEffects()
+        }
         if brain.nextDeadline <= now {
             noticePause(at: now)
             brain.tick(now: now, into: &effects)
@@ -103,10 +113,12 @@ final class NodeLoop {
         }
         if brain.viewVersion != publishedVersion {
             publishedVersion = brain.viewVersion
+            brain.refreshMemberViews()
             publisher.publish(brain.makeView(at: now))
         }
         guard !isStopping else { return loop.stop() }
-        timer?.arm(at: min(brain.nextDeadline, wallClockDue))
+        expectedWake = brain.nextDeadline
+        timer?.arm(at: min(expectedWake, wallClockDue))
     }
 
     private func take(_ letter: CoreMailbox.Letter) {
@@ -130,15 +142,16 @@ final class NodeLoop {
     private func deliver(_ input: NodeInput) {
         let now = MonotonicClock.now()
         noticePause(at: now)
-        brain.handle(input, now: now, into: &effects)
-        runEffects()
+        brain.gather(input, now: now, into: &effects)
+        hasGathered = true
     }
 
     private func noticePause(at now: Instant) {
-        let deadline = brain.nextDeadline
-        guard deadline < now, now - deadline > Self.pauseThreshold else { return }
-        logger.notice("this process did not run for a while", metadata: ["late": "\(now - deadline)"])
-        brain.handle(.paused(now - deadline), now: now, into: &effects)
+        guard expectedWake < now, now - expectedWake > Self.pauseThreshold else { return }
+        logger.notice("this process did not run for a while", metadata: ["late": "\(now - expectedWake)"])
+        brain.gather(.paused(now - expectedWake), now: now, into: &effects)
+        hasGathered = true
+        expectedWake = .distantFuture
     }
 
     // MARK: Effects
