@@ -67,10 +67,11 @@ extension Consensus {
     ) {
         append(.configuration, next.encode(), now: now)
         // Those who are dropped hear of it too, if it reaches them, and stop campaigning.
-        replicateToAll(now: now, into: &effects)
+        noteAppendsDue()
+        sendDueAppends(now: now, into: &effects)
         history.append(next, at: log.lastIndex)
         configurationChanged(now: now)
-        replicateToAll(now: now, into: &effects)
+        noteAppendsDue()
     }
 
     /// Ends a leadership that the configuration does not provide for (Raft §6), and makes the most advanced voter

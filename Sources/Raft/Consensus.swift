@@ -294,10 +294,8 @@ package struct Consensus: Sendable {
     /// sends entries while its own disk still writes them (thesis §10.2.1).
     mutating func finish(now: Instant, into effects: inout [RaftEffect]) {
         guard !isGathering else { return }
-        if role == .leader {
-            advanceMembership(now: now, into: &effects)
-            sendDueAppends(now: now, into: &effects)
-        }
+        if role == .leader { advanceMembership(now: now, into: &effects) }
+        if role == .leader { sendDueAppends(now: now, into: &effects) }
         if let write = durability.makeWrite(log: log, hardState: hardState, now: now) {
             effects.append(.persist(write))
         }
