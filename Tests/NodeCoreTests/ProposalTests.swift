@@ -44,8 +44,9 @@ struct ProposalTests {
         mutating func forward(_ envelope: CommandEnvelope, attempt: UInt64, to place: Int, _ mesh: inout BrainPair) {
             var writer = ByteWriter()
             writer.write(UInt8(1))
+            writer.writeVarint(1)
             writer.writeVarint(attempt)
-            writer.writeRaw(envelope.encode())
+            writer.write(envelope.encode())
             say(writer.bytes, to: place, &mesh)
         }
     }
