@@ -28,7 +28,11 @@ package struct NodeBrain: Sendable {
     package internal(set) var membership: Membership
     package internal(set) var consensus: Consensus
     package internal(set) var authority = AuthorityState()
+    /// The state of a leader's snapshot that is being installed.
+    var received: AuthorityState?
     private var writeAheadLog: WriteAheadLog
+    /// The write under way and the log before it, should there be no space for it.
+    private var beforeWrite: (log: WriteAheadLog, write: DurableWrite)?
     var proposals = ProposalTable()
     var reads = ReadTable()
     var duties = PrimaryDuties()
@@ -69,6 +73,13 @@ package struct NodeBrain: Sendable {
             replica: entry.replica, genesis: setup.roster.configuration, config: setup.raft,
             recovered: RecoveredLog(recovery), random: self.random.fork(), now: now)
         writeAheadLog = recovery.log
+        if let snapshot = recovery.snapshot {
+            if let state = AuthorityState(snapshot) {
+                authority = state
+            } else {
+                halt("the snapshot of \(snapshot.position) on disk is intact, but not of this version", into: &effects)
+            }
+        }
         membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
         tick(now: now, into: &effects)
     }
@@ -89,6 +100,8 @@ package struct NodeBrain: Sendable {
         case .streamMessage(let payload, let kind, let peer):
             receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now)
         case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
+        case .worked(let outcome): finish(outcome, now: now, into: &effects)
+        case .diskFull(let write): diskIsFull(write, now: now, into: &effects)
         case .diskFailed(let reason): halt(reason, into: &effects)
         case .submit(let request, let command):
             submit(command, for: request, now: now, into: &effects)
@@ -246,11 +259,15 @@ package struct NodeBrain: Sendable {
         switch effect {
         case .persist(let write):
             // Consensus has one write under way at a time, and gathers what comes meanwhile into the next.
+            beforeWrite = (writeAheadLog, write)
             effects.append(.disk(write: write.sequence, writeAheadLog.plan([write])))
         case .send(let message, let replica):
             guard let entry = roster.entry(of: replica) else { return }
             send(RaftMessage.encode(message), kind: .raft, to: entry.node, into: &effects)
         case .apply(let entries): apply(entries, now: now, into: &effects)
+        case .install(let metadata): install(metadata, into: &effects)
+        case .checkSnapshot(let snapshot): effects.append(.work(.decode(snapshot)))
+        case .takeSnapshot: takeSnapshot(into: &effects)
         case .roleChanged:
             viewVersion += 1
             duties.restart()
@@ -270,6 +287,14 @@ package struct NodeBrain: Sendable {
         } else {
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
+    }
+
+    private mutating func diskIsFull(_ write: UInt64, now: Instant, into effects: inout [NodeEffect]) {
+        guard haltReason == nil, let before = beforeWrite, before.write.sequence == write else { return }
+        if !consensus.isDiskFull { effects.append(.event(.diskFull)) }
+        writeAheadLog.rollBack(to: before.log, failed: before.write)
+        consensus.handleDiskFull(write, now: now, into: &raftEffects)
+        viewVersion += 1
     }
 
     private mutating func halt(_ reason: String, into effects: inout [NodeEffect]) {

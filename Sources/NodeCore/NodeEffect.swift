@@ -11,6 +11,8 @@ package enum NodeEffect: Sendable {
     case sendStream([UInt8], kind: FrameKind, to: NodeID, at: Endpoint)
     /// Run these in order, then give back `NodeInput.diskDone` with the write's number. One write at a time.
     case disk(write: UInt64, [DiskOperation])
+    /// Run this beside the loop, then give back `NodeInput.worked`.
+    case work(SnapshotWork)
     case answer(RequestID, NodeAnswer)
     /// Something worth a line in the log, the interface or a trace.
     case event(NodeEvent)
@@ -28,6 +30,12 @@ package enum NodeEvent: Hashable, Sendable {
     case roleChanged(Consensus.Role, Term, leader: NodeID?)
     case memberChanged(Member)
     case applied(LogIndex, AuthorityReply)
+    /// The state was replaced by a leader's snapshot.
+    case installed(LogPosition)
+    /// A leader's snapshot means nothing to this version of the program.
+    case snapshotRefused(LogPosition)
+    /// The disk takes no entries: this node refuses writes, and tries again. It still votes.
+    case diskFull
     /// The node no longer takes part: its disk failed. A restart recovers what was durable.
     case halted(String)
 }

@@ -17,6 +17,10 @@ package enum NodeInput: Sendable {
     case streamMessage([UInt8], kind: FrameKind, from: AuthenticatedPeer)
     /// Every operation of a `NodeEffect.disk` write is durable.
     case diskDone(write: UInt64)
+    /// `NodeEffect.work` is done.
+    case worked(SnapshotWork.Outcome)
+    /// There was no space for the write; nothing of it counts, and the disk is as before it.
+    case diskFull(write: UInt64)
     /// The disk failed, which is final: this node stops taking part.
     case diskFailed(String)
     /// Propose a command to the mesh; answered by `NodeEffect.answer`.

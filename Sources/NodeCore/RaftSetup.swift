@@ -14,10 +14,11 @@ extension RaftConfig {
 }
 
 extension RecoveredLog {
-    /// What consensus needs to know of a recovered disk. A damaged log must not get here: the runtime refuses to start.
+    /// What consensus needs to know of a recovered disk.
     package init(_ recovery: WALRecovery) {
-        var doubtfulTail: LogPosition?
-        if case .doubtful(let doubt) = recovery.verdict { doubtfulTail = doubt.last }
-        self.init(hardState: recovery.hardState, entries: recovery.entries, doubtfulTail: doubtfulTail)
+        self.init(
+            hardState: recovery.hardState, snapshot: recovery.snapshot?.metadata, base: recovery.base,
+            entries: recovery.entries, doubtfulTail: recovery.doubt?.last,
+            isFaulty: recovery.doubt?.kind == .faulty)
     }
 }

@@ -34,7 +34,7 @@ extension Consensus {
         guard isVoter, electorate.all.contains(slot), role != .leader, withholdsVotesUntil <= now else { return }
         if query.term > term { stepDown(to: query.term, now: now, into: &effects) }
         let answer = RaftMessage.TailReply(
-            term: term, tail: query.tail, readable: log.lastIndex, doubtful: doubtfulTail?.index ?? .zero,
+            term: term, tail: query.tail, readable: log.lastIndex, doubtful: doubtedIndex(query.tail),
             configuration: history.current.index)
         reply(.tailReply(answer), to: members[slot].replica, into: &effects)
     }
@@ -43,7 +43,9 @@ extension Consensus {
         _ reply: RaftMessage.TailReply, from slot: Int, now: Instant, into effects: inout [RaftEffect]
     ) {
         if reply.term > term { stepDown(to: reply.term, now: now, into: &effects) }
-        guard let tail = doubtfulTail, reply.tail == tail, reply.term > recoveredTerm, electorate.all.contains(slot) else {
+        guard !isFaulty, let tail = doubtfulTail, reply.tail == tail, reply.term > recoveredTerm,
+            electorate.all.contains(slot)
+        else {
             return
         }
         members[slot].tailAnswer = reply
@@ -60,8 +62,14 @@ extension Consensus {
         guard index < tail.index else { return }
         // The terms of the unreadable entries are unknown, and none is later than the last one's.
         let rest = LogPosition(index: index, term: tail.term)
-        doubtfulTail = index > log.lastIndex ? rest : nil
+        if index > log.lastIndex { doubtfulTail = rest } else { endDoubt() }
         for slot in members.indices { members[slot].tailAnswer = nil }
+    }
+
+    /// A replica that is sure of its loss may not know how far it goes: it doubts whatever it is asked about.
+    private func doubtedIndex(_ asked: LogPosition) -> LogIndex {
+        let own = doubtfulTail?.index ?? .zero
+        return isFaulty ? max(own, asked.index) : own
     }
 
     /// In a joint configuration, what comes after it may need the incoming voters alone.
@@ -81,5 +89,39 @@ extension Consensus {
             if answer.readable >= index { holders += 1 } else if answer.doubtful >= index { doubters += 1 }
         }
         return holders + min(doubters, voters - Quorum.size(voters: voters)) >= Quorum.size(voters: voters)
+    }
+}
+
+// MARK: - Certain loss
+
+extension Consensus {
+    /// Acknowledged entries are missing here (`WALVerdict.faulty`). Until a leader has sent everything again through the
+    /// furthest trace, this replica does not vote, does not campaign, and acknowledges only what is committed anyway:
+    /// that can commit nothing, and lets the leader send the rest.
+    package var isFaulty: Bool { hasLostEntries && doubtfulTail != nil }
+
+    mutating func recover(doubtfulTail tail: LogPosition?, isFaulty: Bool) {
+        guard let tail else { return }
+        doubtfulTail = tail
+        hasLostEntries = isFaulty
+        // Where no trace tells how far the log went, only an entry of a term after all that this replica can have
+        // acknowledged is known to lie beyond: such a term must come.
+        if isFaulty, tail.term > term {
+            hardState = HardState(term: tail.term)
+            durability.noteHardStateChanged()
+        }
+        settleDoubtIfCovered(by: log.lastPosition)
+    }
+
+    /// Ends the doubt if the log, which a leader has sent through here, reaches what it is about: whatever was committed
+    /// is in that leader's log (Raft §5.4.3), hence in this one.
+    mutating func settleDoubtIfCovered(by position: LogPosition) {
+        if let tail = doubtfulTail, position >= tail { endDoubt() }
+    }
+
+    private mutating func endDoubt() {
+        doubtfulTail = nil
+        hasLostEntries = false
+        durability.noteDoubtSettled()
     }
 }

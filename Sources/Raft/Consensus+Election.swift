@@ -17,6 +17,10 @@ extension Consensus {
             restartElectionTimer(now: now)
             return
         }
+        if isFaulty {
+            restartElectionTimer(now: now)
+            return
+        }
         if let doubtfulTail {
             inquire(about: doubtfulTail, now: now, into: &effects)
             return
@@ -64,7 +68,7 @@ extension Consensus {
         into effects: inout [RaftEffect]
     ) {
         let isGranted =
-            request.term > term && role != .leader && withholdsVotesUntil <= now && canElect(request.last)
+            !isFaulty && request.term > term && role != .leader && withholdsVotesUntil <= now && canElect(request.last)
         let answer = RaftMessage.VoteReply(term: isGranted ? request.term : term, isGranted: isGranted)
         reply(.preVoteReply(answer), to: candidate, into: &effects)
     }
@@ -83,7 +87,7 @@ extension Consensus {
         guard request.isTransfer || (role != .leader && withholdsVotesUntil <= now) else { return }
         if request.term > term { stepDown(to: request.term, now: now, into: &effects) }
         let isFree = hardState.votedFor == nil || hardState.votedFor == candidate
-        let isGranted = isFree && canElect(request.last)
+        let isGranted = !isFaulty && isFree && canElect(request.last)
         if isGranted {
             // Whoever supports another campaign gives up asking for its own.
             role = .follower
@@ -186,6 +190,7 @@ extension Consensus {
         leaderContact = nil
         transfer = nil
         heartbeatDeadline = .distantFuture
+        abandonSnapshots()
         for id in leaderReads.abandon() { effects.append(.readFailed(id: id)) }
         for id in followerReads.abandon() { effects.append(.readFailed(id: id)) }
     }

@@ -33,7 +33,10 @@ extension Consensus {
             if role != .leader { return }
         }
         guard heartbeatDeadline <= now else { return }
-        for slot in members.indices where slot != ownSlot { retryAppend(to: slot, now: now, into: &effects) }
+        for slot in members.indices where slot != ownSlot {
+            retryAppend(to: slot, now: now, into: &effects)
+            retrySnapshot(to: slot, now: now, into: &effects)
+        }
         considerTransfer(now: now, into: &effects)
         heartbeatDeadline = now + config.heartbeatInterval
         beat(now: now, into: &effects)
@@ -105,6 +108,7 @@ extension Consensus {
             term: term, round: heartbeat.round, stamp: freshness.makeStamp(at: now), commitIndex: commitIndex,
             heard: heard)
         reply(.heartbeatReply(answer), to: sender, into: &effects)
+        if doubtfulTail != nil { reportLoss(to: sender, into: &effects) }
         if heartbeat.surveysPeers {
             for peer in electorate.all where peer != ownSlot && members[peer].replica != sender {
                 effects.append(.send(.hello(term: term), to: members[peer].replica))

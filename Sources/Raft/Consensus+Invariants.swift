@@ -5,8 +5,8 @@ extension Consensus {
     package func checkInvariants() {
         durability.checkInvariants(lastIndex: log.lastIndex)
         precondition(
-            appliedIndex == commitIndex && commitIndex <= log.lastIndex,
-            "applied \(appliedIndex), commit \(commitIndex), last \(log.lastIndex) are out of order")
+            appliedIndex == commitIndex && commitIndex <= log.lastIndex && log.base.index <= appliedIndex,
+            "base \(log.base), applied \(appliedIndex), commit \(commitIndex), last \(log.lastIndex) are out of order")
         precondition(log.lastTerm <= term, "log ends in term \(log.lastTerm) beyond \(term)")
         precondition(
             matchedIndex <= log.lastIndex, "matched \(matchedIndex) is beyond last index \(log.lastIndex)")
@@ -52,6 +52,8 @@ extension Consensus {
             precondition(
                 progress.match < progress.next && progress.match <= log.lastIndex,
                 "match \(progress.match), next \(progress.next) of \(progress.replica), last \(log.lastIndex)")
+            precondition(
+                progress.snapshot == nil || progress.mode == .snapshotting, "\(progress.replica) is sent two things")
             precondition(
                 progress.inFlight.count <= config.maxAppendsInFlight,
                 "\(progress.inFlight.count) appends in flight to \(progress.replica)")

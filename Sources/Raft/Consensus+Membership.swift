@@ -94,6 +94,12 @@ extension Consensus {
         if history.truncate(after: index) { configurationChanged(now: now) }
     }
 
+    /// The log goes on after a leader's snapshot: what it stated before is void (Raft §7).
+    mutating func restartConfigurations(at metadata: SnapshotMetadata, now: Instant) {
+        history = ConfigurationHistory(base: metadata.configuration, at: metadata.position.index, entries: [])
+        configurationChanged(now: now)
+    }
+
     // MARK: Both
 
     /// Voters campaign; and who was one until a configuration that may not be committed. If all that hold the new

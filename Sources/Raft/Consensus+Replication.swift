@@ -21,6 +21,7 @@ extension Consensus {
         guard role == .leader else { return .failure(.notLeader(leader: leader)) }
         guard transfer == nil else { return .failure(.transferring) }
         let cost = payload.count + Self.entryOverheadBytes
+        guard !durability.isFull else { return .failure(.full) }
         guard uncommittedBytes == 0 || uncommittedBytes + cost <= config.maxUncommittedBytes else {
             return .failure(.full)
         }
@@ -53,6 +54,15 @@ extension Consensus {
 
     /// Sends what the member lacks as far as its window allows, or failing that the news of a later commit index.
     mutating func replicate(to slot: Int, now: Instant, into effects: inout [RaftEffect]) {
+        // An answer to an older append may show that the member needs no snapshot after all.
+        if members[slot].mode == .snapshotting, members[slot].match >= log.base.index {
+            members[slot].endSnapshotting(through: members[slot].match, at: now)
+            releaseSnapshot()
+        }
+        if members[slot].next <= log.base.index || members[slot].mode == .snapshotting {
+            sendSnapshot(to: slot, now: now, into: &effects)
+            return
+        }
         while members[slot].next <= log.lastIndex, members[slot].hasRoom(limit: config.maxAppendsInFlight) {
             let entries = log.entries(
                 after: members[slot].next.previous, bytes: config.maxEntriesBytesPerAppend)
@@ -108,6 +118,9 @@ extension Consensus {
             if members[slot].noteRejected(previous: previous, shared: shared.index) {
                 members[slot].isAppendDue = true
             }
+        case .lost(let hint):
+            members[slot].noteLost(after: log.lastPosition(notAfter: hint).index)
+            replicate(to: slot, now: now, into: &effects)
         case .stale:
             break
         }
@@ -148,12 +161,13 @@ extension Consensus {
         guard isShared(append.previous) else {
             let bound = LogPosition(index: append.previous.index, term: append.previous.term)
             let hint = log.lastPosition(notAfter: bound)
-            answer(.rejected(previous: append.previous.index, hint: hint), to: sender, into: &effects)
+            let outcome = RaftMessage.AppendReply.Outcome.rejected(previous: append.previous.index, hint: hint)
+            answer(doubtfulTail == nil ? outcome : .lost(hint: hint), to: sender, into: &effects)
             return
         }
         merge(append.entries, now: now)
         matchedIndex = max(matchedIndex, append.previous.index + append.entries.count)
-        if let tail = doubtfulTail, log.lastPosition >= tail { doubtfulTail = nil }
+        settleDoubtIfCovered(by: log.lastPosition)
         learnCommit(append.commitIndex)
         guard !append.entries.isEmpty else { return }
         owesAcknowledgement = true
@@ -168,7 +182,7 @@ extension Consensus {
     /// Appends what is new. Only a conflict truncates: an append that arrives late and is shorter than what is already
     /// here must not cut off entries that were acknowledged (Raft §5.3, rule 3 of AppendEntries).
     private mutating func merge(_ entries: [Entry], now: Instant) {
-        for entry in entries {
+        for entry in entries where entry.index > log.base.index {
             if let present = log.term(at: entry.index) {
                 if present == entry.term { continue }
                 precondition(
@@ -190,9 +204,16 @@ extension Consensus {
     /// Tells the leader what is both shared with it and durable. One answer covers all appends before it.
     mutating func acknowledge(into effects: inout [RaftEffect]) {
         guard owesAcknowledgement, let leader else { return }
-        let acknowledged = min(matchedIndex, durability.durableIndex)
+        var acknowledged = min(matchedIndex, durability.durableIndex)
+        // What is committed anyway commits nothing more; the leader must know it to send the rest.
+        if isFaulty { acknowledged = min(acknowledged, commitIndex) }
         owesAcknowledgement = acknowledged < matchedIndex
         if acknowledged > .zero { answer(.matched(acknowledged), to: leader, into: &effects) }
+    }
+
+    /// The leader may think that this replica still holds what its disk lost, and have nothing else to send.
+    mutating func reportLoss(to receiver: ReplicaID, into effects: inout [RaftEffect]) {
+        answer(.lost(hint: log.lastPosition), to: receiver, into: &effects)
     }
 
     private mutating func answer(

@@ -28,7 +28,7 @@ package struct Consensus: Sendable {
         case notLeader(leader: ReplicaID?)
         /// Leadership is being handed over: propose again to whoever leads next.
         case transferring
-        /// Too many uncommitted bytes: let some commit first.
+        /// Too many uncommitted bytes, or no space on this leader's disk: wait.
         case full
     }
 
@@ -66,12 +66,15 @@ package struct Consensus: Sendable {
     var lostElections = 0
     /// Identity of a last entry that this replica may have acknowledged and cannot read any more.
     var doubtfulTail: LogPosition?
+    /// The replica certainly acknowledged what is missing through `doubtfulTail`.
+    var hasLostEntries = false
     /// The latest term in which an earlier life of this replica can have acknowledged anything.
     let recoveredTerm: Term
     /// The greatest index known to equal the log of this term's leader.
     var matchedIndex = LogIndex.zero
     /// An acknowledgement waits for its entries to be durable.
     var owesAcknowledgement = false
+    var snapshots: SnapshotDesk
     var clock: LogClock
     var freshness: Freshness
     var followerReads: FollowerReads
@@ -106,7 +109,7 @@ package struct Consensus: Sendable {
 
     /// - Parameters:
     ///   - genesis: the configuration before the first `.configuration` entry; the same on every replica.
-    ///   - recovered: what the disk held; commit index and applied index start at 0 and are learned again.
+    ///   - recovered: what the disk held; commit index and applied index start at its snapshot and are learned again.
     ///   - random: unlike that of the replica's earlier lives, so that stale answers to reads match nothing.
     package init(
         replica: ReplicaID, genesis: Configuration, config: RaftConfig, recovered: RecoveredLog, random: SeededRandom,
@@ -118,11 +121,17 @@ package struct Consensus: Sendable {
         self.random = random
         hardState = recovered.hardState
         recoveredTerm = recovered.hardState.term
-        log = RaftLog(recovered.entries)
-        durability = Durability(recoveredThrough: log.lastIndex)
+        log = RaftLog(recovered.entries, base: recovered.base, baseTime: recovered.snapshot?.time ?? .zero)
+        let snapshot = recovered.snapshot?.position ?? .zero
+        durability = Durability(recoveredThrough: log.lastIndex, snapshot: snapshot)
+        snapshots = SnapshotDesk(askedAt: snapshot.index)
+        commitIndex = snapshot.index
+        appliedIndex = snapshot.index
         precondition(
             log.lastTerm <= hardState.term, "log ends in term \(log.lastTerm) beyond hard state \(hardState.term)")
-        history = ConfigurationHistory(base: genesis, at: .zero, entries: recovered.entries)
+        history = ConfigurationHistory(
+            base: recovered.snapshot?.configuration ?? genesis, at: snapshot.index,
+            entries: recovered.entries.filter { $0.index > snapshot.index })
         configuration = history.current.configuration
         announcedConfiguration = .zero
         let ids = configuration.members
@@ -132,7 +141,6 @@ package struct Consensus: Sendable {
         withholdsVotesUntil = now + config.electionTimeout
         electionSpan = .zero
         electionDeadline = now
-        if let tail = recovered.doubtfulTail, tail > log.lastPosition { doubtfulTail = tail }
         clock = LogClock(recovered: log.lastTime, now: now)
         followerReads = FollowerReads(firstNumber: self.random.next())
         freshness = Freshness(firstStamp: self.random.next())
@@ -141,6 +149,8 @@ package struct Consensus: Sendable {
         announced = Standing(role: .follower, term: hardState.term, leader: nil)
         nextDeadline = now
         if !isAlone { restartElectionTimer(now: now) }
+        recover(doubtfulTail: recovered.doubtfulTail, isFaulty: recovered.isFaulty)
+        compactLog()
         nextDeadline = earliestDeadline
     }
 
@@ -179,6 +189,8 @@ package struct Consensus: Sendable {
         case .tailReply(let reply): handleTailReply(reply, from: slot, now: now, into: &effects)
         case .readRequest(let request): handleReadRequest(request, from: slot, now: now, into: &effects)
         case .readReply(let reply): followerReads.confirm(reply.ticket, index: reply.index)
+        case .snapshot(let chunk): handleSnapshotChunk(chunk, from: sender, now: now, into: &effects)
+        case .snapshotReply(let reply): handleSnapshotReply(reply, from: slot, now: now, into: &effects)
         }
     }
 
@@ -191,13 +203,14 @@ package struct Consensus: Sendable {
         switch message {
         case .append(let append): handleAppend(append, from: sender, now: now, into: &effects)
         case .heartbeat(let heartbeat): handleHeartbeat(heartbeat, from: sender, now: now, into: &effects)
+        case .snapshot(let chunk): handleSnapshotChunk(chunk, from: sender, now: now, into: &effects)
         case .timeoutNow(let term): handleTimeoutNow(term, from: sender, now: now, into: &effects)
         case .preVote(let request) where request.last > log.lastPosition:
             handlePreVote(request, from: sender, now: now, into: &effects)
         case .vote(let request) where request.last > log.lastPosition:
             handleVote(request, from: sender, now: now, into: &effects)
         case .preVote, .vote, .preVoteReply, .voteReply, .appendReply, .heartbeatReply, .hello, .tailQuery, .tailReply,
-            .readRequest, .readReply:
+            .readRequest, .readReply, .snapshotReply:
             break
         }
     }
@@ -225,6 +238,7 @@ package struct Consensus: Sendable {
         case .follower, .preCandidate:
             acknowledge(into: &effects)
         }
+        noteSnapshotProgress(into: &effects)
         finish(now: now, into: &effects)
     }
 
@@ -238,6 +252,18 @@ package struct Consensus: Sendable {
         isGathering = false
         finish(now: now, into: &effects)
     }
+
+    /// There was no space for the write with this number. Proposals are refused as `full` until there is; term and vote
+    /// can still be written.
+    package mutating func handleDiskFull(_ sequence: UInt64, now: Instant, into effects: inout [RaftEffect]) {
+        durability.fail(sequence, retryAt: now + config.diskRetryInterval)
+        // What was being received may be too much; its leader will ask.
+        if durability.snapshot == nil { snapshots.incoming = nil }
+        finish(now: now, into: &effects)
+    }
+
+    /// The disk takes no entries.
+    package var isDiskFull: Bool { durability.isFull }
 
     // MARK: Queries
 
@@ -290,18 +316,23 @@ package struct Consensus: Sendable {
         durability.sendWhenHardStateIsDurable(message, to: receiver, into: &effects)
     }
 
-    /// What every input ends with, in the order of the contract: replicate, persist, apply, answer, announce. A leader
-    /// sends entries while its own disk still writes them (thesis §10.2.1).
+    /// What every input ends with, in the order of the contract: replicate, install, persist, apply, answer, announce. A
+    /// leader sends entries while its own disk still writes them (thesis §10.2.1).
     mutating func finish(now: Instant, into effects: inout [RaftEffect]) {
         guard !isGathering else { return }
         if role == .leader { advanceMembership(now: now, into: &effects) }
         if role == .leader { sendDueAppends(now: now, into: &effects) }
+        publishSnapshotIfWritten(now: now, into: &effects)
         if let write = durability.makeWrite(log: log, hardState: hardState, now: now) {
             effects.append(.persist(write))
         }
         if appliedIndex < commitIndex {
-            effects.append(.apply(log.entries(after: appliedIndex, through: commitIndex)))
+            let entries = log.entries(after: appliedIndex, through: commitIndex)
+            effects.append(.apply(entries))
             appliedIndex = commitIndex
+            // What was owed for a repaired log may be said now.
+            if isFaulty { acknowledge(into: &effects) }
+            noteApplied(entries, into: &effects)
         }
         followerReads.release(appliedThrough: appliedIndex) { id, index in
             effects.append(.readReady(id: id, index: index))

@@ -9,6 +9,8 @@ struct Progress: Sendable {
     enum Mode: Sendable {
         case probing
         case replicating
+        /// Needs entries that the log no longer holds: nothing but a snapshot is sent.
+        case snapshotting
     }
 
     let replica: ReplicaID
@@ -30,6 +32,8 @@ struct Progress: Sendable {
     private(set) var awaitedSince: Instant?
     /// What it lacks, or news of the commit index, is to be sent when the inputs at hand have been taken.
     var isAppendDue = false
+    /// The snapshot that is being sent; nil while snapshotting waits for one, or for the member to be heard.
+    var snapshot: SnapshotTransfer?
     /// The commit index it was last told.
     private(set) var toldCommit = LogIndex.zero
     /// The greatest round of this term that it answered.
@@ -56,6 +60,7 @@ struct Progress: Sendable {
         self.next = next
         inFlight.removeAll(keepingCapacity: true)
         awaitedSince = nil
+        snapshot = nil
         toldCommit = .zero
         answeredRound = 0
         lastStamp = nil
@@ -69,6 +74,7 @@ struct Progress: Sendable {
         switch mode {
         case .probing: inFlight.isEmpty
         case .replicating: inFlight.count < limit
+        case .snapshotting: false
         }
     }
 
@@ -115,8 +121,32 @@ struct Progress: Sendable {
             next = max(match.next, min(shared.next, previous))
             inFlight.removeAll(keepingCapacity: true)
             awaitedSince = nil
+        case .snapshotting:
+            return false
         }
         return true
+    }
+
+    /// Its disk lost what follows `shared`: what it acknowledged beyond counts no longer.
+    mutating func noteLost(after shared: LogIndex) {
+        guard mode != .snapshotting else { return }
+        match = min(match, shared)
+        restartProbing()
+        next = shared.next
+    }
+
+    mutating func beginSnapshotting() {
+        guard mode != .snapshotting else { return }
+        restartProbing()
+        mode = .snapshotting
+    }
+
+    /// It holds everything through `index`.
+    mutating func endSnapshotting(through index: LogIndex, at now: Instant) {
+        snapshot = nil
+        mode = .probing
+        _ = noteMatched(index, at: now)
+        next = match.next
     }
 
     /// The leader's own entry: what its disk holds counts, and nothing is sent to it.

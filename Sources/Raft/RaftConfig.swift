@@ -22,6 +22,8 @@ package struct RaftConfig: Sendable {
     /// A leader steps down, and nobody campaigns, while a write has been outstanding for this long. Default 1 s:
     /// ordinary fsyncs take up to tens of milliseconds. Lower: a busy disk dethrones its leader.
     package var diskHangLimit: Duration
+    /// A full disk is tried again after this long. Default 1 s.
+    package var diskRetryInterval: Duration
     /// Payload bytes of entries in one append message; one entry is sent even if it is larger. Default 64 KiB.
     /// Higher: faster catch-up, longer blocking of a link.
     package var maxEntriesBytesPerAppend: Int
@@ -38,6 +40,21 @@ package struct RaftConfig: Sendable {
     package var maxPendingReads: Int
     /// How long a follower waits for the leader's answer to a read before failing it. Default 2 E.
     package var readTimeout: Duration
+    /// A snapshot is due after so many applied entries, or so many bytes of them, since the last one; and never before
+    /// as many bytes as that one had, so that snapshots cost no more than the log does. Defaults 32,768 and 8 MiB.
+    /// Lower: shorter recovery, less memory, more work. The disk holds about twice as much.
+    package var snapshotAfterEntries: Int
+    package var snapshotAfterBytes: Int
+    /// Entries, and bytes of them, that stay in memory before a snapshot for followers that lag a little. Defaults
+    /// 4,096 and 4 MiB. Higher: fewer followers need the whole snapshot.
+    package var keptEntries: Int
+    package var keptBytes: Int
+    /// Bytes in one piece of a snapshot that is sent, and in one slice of it that is written. Default 128 KiB. Higher:
+    /// faster over long distances, longer waits for what goes the same way.
+    package var snapshotChunkBytes: Int
+    /// A follower that accepts nothing of a snapshot for this long gives up its claim on it and on the entries after
+    /// it. Default 20 E.
+    package var snapshotStallLimit: Duration
     /// Preferred leaders: a voter with a greater number takes over from one with a smaller number once it is ready.
     /// Voters that are not named have 0.
     package var priorities: [ReplicaID: Int]
@@ -61,6 +78,13 @@ package struct RaftConfig: Sendable {
         maxUncommittedBytes = 16 << 20
         maxPendingReads = 65_536
         readTimeout = electionTimeout * 2
+        diskRetryInterval = .seconds(1)
+        snapshotAfterEntries = 32_768
+        snapshotAfterBytes = 8 << 20
+        keptEntries = 4_096
+        keptBytes = 4 << 20
+        snapshotChunkBytes = 128 << 10
+        snapshotStallLimit = electionTimeout * 20
         priorities = [:]
         transferStability = .seconds(3)
         transferCooldown = .seconds(10)
@@ -84,5 +108,11 @@ package struct RaftConfig: Sendable {
         precondition(
             maxEntriesBytesPerAppend > 0 && maxAppendsInFlight > 0 && maxUncommittedBytes > 0 && maxPendingReads > 0,
             "a limit of zero would stop replication")
+        precondition(
+            snapshotAfterEntries > 0 && snapshotAfterBytes > 0 && keptEntries >= 0 && keptBytes >= 0,
+            "snapshots after \(snapshotAfterEntries) entries or \(snapshotAfterBytes) bytes would never end")
+        precondition(
+            (1...RaftMessage.snapshotChunkBytesMax).contains(snapshotChunkBytes) && snapshotStallLimit > .zero,
+            "pieces of \(snapshotChunkBytes) bytes cannot be sent")
     }
 }

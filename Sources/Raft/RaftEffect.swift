@@ -9,6 +9,12 @@ package enum RaftEffect: Hashable, Sendable {
     case send(RaftMessage, to: ReplicaID)
     /// Committed entries, each exactly once per process life, in index order.
     case apply([Entry])
+    /// Replace the applied state by the snapshot of this position, which was handed out by `.checkSnapshot`.
+    case install(SnapshotMetadata)
+    /// A leader sent this whole snapshot: find out whether it can be installed, then call `handleSnapshotChecked`.
+    case checkSnapshot(Snapshot)
+    /// A follower needs a snapshot: take one of the applied state, then call `handleSnapshotTaken`.
+    case takeSnapshot
     /// Role, term or known leader changed.
     case roleChanged
     /// Another configuration is in force than was told last; none was told before the first.

@@ -10,16 +10,19 @@ extension RaftMessage {
     package static let payloadBytesMax = 1 << 20
     /// Entries of one append.
     package static let entryCountMax = 4096
+    /// Bytes of one piece of a snapshot.
+    package static let snapshotChunkBytesMax = 1 << 20
     /// Greatest term, index, round and log time accepted: no count gets there, and adding to them cannot overflow.
     static let counterMax: UInt64 = 1 << 60
 
     private enum Tag: UInt8 {
         case preVote = 1, preVoteReply, vote, voteReply, append, appendReply, heartbeat, heartbeatReply
         case timeoutNow, hello, readRequest, readReply, tailQuery, tailReply
+        case snapshot, snapshotReply
     }
 
     private enum OutcomeTag: UInt8 {
-        case matched = 0, rejected, stale
+        case matched = 0, rejected, stale, lost
     }
 
     package static func encode(_ message: RaftMessage) -> [UInt8] {
@@ -75,6 +78,12 @@ extension RaftMessage {
             writer.write(reply.term)
             writer.write(reply.ticket)
             writer.write(reply.index)
+        case .snapshot(let chunk):
+            writer.write(Tag.snapshot.rawValue)
+            writer.write(chunk)
+        case .snapshotReply(let reply):
+            writer.write(Tag.snapshotReply.rawValue)
+            writer.write(reply)
         }
         return writer.bytes
     }
@@ -109,6 +118,8 @@ extension RaftMessage {
                 ReadReply(
                     term: try reader.readBoundedTerm(), ticket: try reader.readUInt64(),
                     index: try reader.readBoundedIndex()))
+        case .snapshot: message = .snapshot(try reader.readSnapshotChunk())
+        case .snapshotReply: message = .snapshotReply(try reader.readSnapshotReply())
         }
         try reader.expectEnd()
         return message
@@ -156,6 +167,9 @@ extension RaftMessage {
             write(hint, to: &writer)
         case .stale:
             writer.write(OutcomeTag.stale.rawValue)
+        case .lost(let hint):
+            writer.write(OutcomeTag.lost.rawValue)
+            write(hint, to: &writer)
         }
     }
 
@@ -183,6 +197,7 @@ extension RaftMessage {
         case .matched: return .matched(try reader.readBoundedIndex())
         case .rejected: return .rejected(previous: try reader.readBoundedIndex(), hint: try reader.readPosition())
         case .stale: return .stale
+        case .lost: return .lost(hint: try reader.readPosition())
         }
     }
 }
@@ -194,18 +209,18 @@ extension ByteReader {
         return value
     }
 
-    fileprivate mutating func readBoundedTerm() throws(DecodeError) -> Term { Term(try readBoundedCounter()) }
+    mutating func readBoundedTerm() throws(DecodeError) -> Term { Term(try readBoundedCounter()) }
 
     fileprivate mutating func readBoundedIndex() throws(DecodeError) -> LogIndex { LogIndex(try readBoundedCounter()) }
 
-    fileprivate mutating func readBoundedTime() throws(DecodeError) -> LogTime {
+    mutating func readBoundedTime() throws(DecodeError) -> LogTime {
         let time = try readLogTime()
         // A thousand years, so that adding a lifetime to it never overflows.
         guard (0...31_536_000_000_000).contains(time.milliseconds) else { throw .invalid("log time") }
         return time
     }
 
-    fileprivate mutating func readPosition() throws(DecodeError) -> LogPosition {
+    mutating func readPosition() throws(DecodeError) -> LogPosition {
         LogPosition(index: try readBoundedIndex(), term: try readBoundedTerm())
     }
 

@@ -20,6 +20,9 @@ package enum RaftMessage: Hashable, Sendable {
     case tailReply(TailReply)
     case readRequest(ReadRequest)
     case readReply(ReadReply)
+    /// A piece of a snapshot, for a follower that is too far behind for the leader's log.
+    case snapshot(SnapshotChunk)
+    case snapshotReply(SnapshotReply)
 
     /// The sender's term; for pre-votes, the term it would campaign in.
     package var term: Term {
@@ -35,11 +38,14 @@ package enum RaftMessage: Hashable, Sendable {
         case .tailReply(let reply): reply.term
         case .readRequest(let request): request.term
         case .readReply(let reply): reply.term
+        case .snapshot(let chunk): chunk.term
+        case .snapshotReply(let reply): reply.term
         }
     }
 
     /// Too large for one sealed datagram of 1,200 bytes: send it over the stream.
     package var isBulk: Bool {
+        if case .snapshot = self { return true }
         guard case .append(let append) = self else { return false }
         var bytes = 64
         for entry in append.entries {
@@ -102,6 +108,9 @@ package enum RaftMessage: Hashable, Sendable {
             /// `previous` is unknown or conflicts. The hint is the last position that could be shared: the greatest
             /// index not after `previous` whose term is not later than its term (Raft §5.3, last paragraph).
             case rejected(previous: LogIndex, hint: LogPosition)
+            /// Like `rejected`, from a replica whose disk lost entries after the hint that it may have acknowledged:
+            /// what it said before is void.
+            case lost(hint: LogPosition)
             /// The append's term is over; the reply's term says which one it is.
             case stale
         }

@@ -18,6 +18,8 @@ struct WALRecord: Hashable, Sendable {
         case entry(Entry)
         /// Everything after this index is void.
         case truncate(after: LogIndex)
+        /// Everything so far is void: the log goes on after this position, which a snapshot covers.
+        case restart(after: LogPosition)
         /// The doubt about the tail that recovery left behind is settled.
         case settle
     }
@@ -66,6 +68,7 @@ struct WALRecord: Hashable, Sendable {
             writer.writeRaw(entry.payload)
             writer.writeRaw(repeatElement(0, count: Self.rounded(entry.payload.count) - entry.payload.count))
         case .truncate(let index): writeFields(index, .zero, .zero, type: 2, kind: 0, into: &writer)
+        case .restart(let position): writeFields(position.index, position.term, .zero, type: 4, kind: 0, into: &writer)
         case .settle: writeFields(.zero, .zero, .zero, type: 3, kind: 0, into: &writer)
         }
         let body = start + Self.headerBytes
@@ -132,7 +135,7 @@ extension WALRecord {
         let type = try reader.readUInt8()
         let entryKind = try reader.readUInt8()
         guard bodyBytes <= WALFormat.payloadMax else { throw .tooLong }
-        guard group >= 1, group <= number, max(number, index, term) < numberLimit, (1...3).contains(type) else {
+        guard group >= 1, group <= number, max(number, index, term) < numberLimit, (1...4).contains(type) else {
             throw .invalid("record")
         }
         let position = type == 1 ? LogPosition(index: LogIndex(index), term: Term(term)) : nil
@@ -155,7 +158,8 @@ extension WALRecord {
             kind = .entry(
                 Entry(index: header.index, term: header.term, time: header.time, kind: entryKind, payload: payload))
         case 2: kind = .truncate(after: header.index)
-        default: kind = .settle
+        case 3: kind = .settle
+        default: kind = .restart(after: LogPosition(index: header.index, term: header.term))
         }
         return WALRecord(number: header.identity.number, group: header.identity.group, kind: kind)
     }

@@ -6,7 +6,11 @@ package struct WALRecovery: Sendable {
     /// Ready to go on once `repairs` are executed. Refuses to plan anything if the verdict is `newReplica`.
     package let log: WriteAheadLog
     package let hardState: HardState
-    /// Every readable entry from index 1 on, without a gap.
+    /// The newest good snapshot.
+    package let snapshot: Snapshot?
+    /// Just before the first entry; not beyond the snapshot.
+    package let base: LogPosition
+    /// Every readable entry after the base, without a gap; none unless they reach the snapshot.
     package let entries: [Entry]
     package let verdict: WALVerdict
     /// To be executed, successfully, before the replica says anything to anyone: what was found may only lie in memory,
@@ -24,6 +28,9 @@ package struct WALRecovery: Sendable {
             "term \(hardState.term), \(hardState.votedFor.map { "voted for \($0)" } ?? "no vote")",
             "\(entries.count) log entries, the last \(log.lastPosition)",
         ]
+        if let snapshot {
+            lines.append("snapshot of \(snapshot.position), \(snapshot.bytes.count) bytes; the log begins after \(base)")
+        }
         lines += notes
         switch verdict {
         case .clean:

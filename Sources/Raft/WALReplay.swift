@@ -3,10 +3,23 @@ import Primitives
 /// The log as records build it up: what recovery replays.
 struct WALReplay: Sendable {
     private(set) var entries: [Entry] = []
-    private(set) var terms = WALTermRuns()
+    private(set) var terms: WALTermRuns
     var doubt: WALDoubt?
     /// The number of the next record.
-    private(set) var nextNumber: UInt64 = 1
+    private(set) var nextNumber: UInt64
+    /// The files so far.
+    private(set) var segments: [WALSegmentSpan] = []
+
+    /// Begins after `base`, with record `number`.
+    init(base: LogPosition = .zero, number: UInt64 = 1) {
+        terms = WALTermRuns(base: base)
+        nextNumber = number
+    }
+
+    mutating func begin(_ header: WALSegmentHeader) {
+        segments.append(WALSegmentSpan(number: header.segment, base: header.base))
+        doubt = header.doubt
+    }
 
     /// False, and nothing has changed, if the record is not the next one or contradicts the log: rot that fooled the
     /// checksum, or a write that went elsewhere.
@@ -20,6 +33,10 @@ struct WALReplay: Sendable {
             let before = terms.lastIndex
             guard terms.truncate(after: index) else { return false }
             entries.removeLast(before - index)
+            for place in segments.indices where segments[place].base.index > index { segments[place].isUndercut = true }
+        case .restart(let position):
+            entries.removeAll()
+            terms = WALTermRuns(base: position)
         case .settle:
             break
         }
@@ -33,11 +50,15 @@ struct WALReplay: Sendable {
     /// (Raft §5.4.3), hence in ours before this entry.
     static func doubt(_ doubt: WALDoubt?, after kind: WALRecord.Kind) -> WALDoubt? {
         switch kind {
-        case .entry(let entry):
-            guard let doubt, entry.index < doubt.last.index || entry.term < doubt.last.term else { return nil }
-            return doubt
+        case .entry(let entry): return Self.doubt(doubt, at: LogPosition(index: entry.index, term: entry.term))
+        case .restart(let position): return Self.doubt(doubt, at: position)
         case .truncate: return doubt
         case .settle: return nil
         }
+    }
+
+    static func doubt(_ doubt: WALDoubt?, at end: LogPosition) -> WALDoubt? {
+        guard let doubt, end.index < doubt.last.index || end.term < doubt.last.term else { return nil }
+        return doubt
     }
 }

@@ -10,10 +10,16 @@ struct WALScan: Sendable {
     /// look like a torn write.
     private(set) var identityRepairs: [DiskOperation] = []
     private(set) var notes: [String] = []
+    /// The readable entries that the snapshot does not make superfluous.
+    private(set) var entries: [Entry] = []
+    /// The log on disk must be declared void, and go on here.
+    private(set) var restart: LogPosition?
 
     private let segments: [WALSegmentFile]
     private let owner: WALOwner
     private let hardStateTerm: Term
+    /// What the newest good snapshot covers; zero without one.
+    private let snapshot: LogPosition
 
     /// A doubt that recovery found now, or that an earlier one left and nobody settled.
     var doubt: WALDoubt? {
@@ -34,22 +40,44 @@ struct WALScan: Sendable {
     }
 
     /// `segments` ascend and are not empty; `hardStateTerm` bounds the term of anything ever acknowledged.
-    init(of segments: [WALSegmentFile], owner: WALOwner, hardStateTerm: Term) {
+    init(of segments: [WALSegmentFile], owner: WALOwner, hardStateTerm: Term, snapshot: LogPosition) {
         self.segments = segments
         self.owner = owner
         self.hardStateTerm = hardStateTerm
-        let damage = replaySegments()
+        self.snapshot = snapshot
+        var damage = replaySegments(from: 0)
+        // Damage in files that the snapshot makes superfluous costs nothing.
+        if let found = damage, let place = firstNeeded, place > found.place {
+            notes.append("\(segments[found.place].name): damaged, and covered by the snapshot of \(snapshot)")
+            identityRepairs = []
+            damage = replaySegments(from: place)
+        }
         if let damage { judge(damage) }
         if case .clean = verdict, let doubt = replay.doubt {
             verdict = doubt.kind == .faulty ? .faulty(doubt) : .doubtful(doubt)
+        }
+        fitSnapshot()
+    }
+
+    /// The last file from which a replay together with the snapshot misses nothing.
+    private var firstNeeded: Int? {
+        segments.indices.last { segments[$0].header.map { $0.base.index <= snapshot.index } ?? false }
+    }
+
+    /// Every file, as compaction will see it. One that was not replayed is nothing to begin with.
+    var spans: [WALSegmentSpan] {
+        segments.map { segment in
+            replay.segments.first { $0.number == segment.number }
+                ?? WALSegmentSpan(number: segment.number, base: segment.header?.base ?? .zero, isUndercut: true)
         }
     }
 
     // MARK: Replay
 
     /// Nil if the log ends in zeros.
-    private mutating func replaySegments() -> Damage? {
-        for (place, segment) in segments.enumerated() {
+    private mutating func replaySegments(from first: Int) -> Damage? {
+        replay = segments[first].header.map { WALReplay(base: $0.base, number: $0.firstNumber) } ?? WALReplay()
+        for (place, segment) in segments.enumerated() where place >= first {
             // From here on later segments have the say.
             let limit = segments[(place + 1)...].compactMap { $0.header?.firstNumber }.min()
             if let limit, limit <= replay.nextNumber { continue }
@@ -62,7 +90,7 @@ struct WALScan: Sendable {
                 notes.append("\(segment.name): does not continue what precedes it; a file is missing or replaced")
                 return Damage(place: place, offset: header.recordsOffset, isProven: true)
             }
-            replay.doubt = header.doubt
+            replay.begin(header)
             // The file had its first length before it had a header.
             guard segment.bytes.count >= header.recordsOffset else {
                 notes.append("\(segment.name): cut off at byte \(segment.bytes.count), inside its identities")
@@ -137,5 +165,37 @@ struct WALScan: Sendable {
             kind: isFaulty ? .faulty : .doubtful, first: min(evidence.first ?? last.index, end.index.next), last: last)
         let combined = found.combined(with: replay.doubt)
         verdict = combined.kind == .faulty ? .faulty(combined) : .doubtful(combined)
+    }
+
+    // MARK: The snapshot
+
+    /// The log and the snapshot together:
+    ///
+    ///     the log begins after the snapshot                faulty: what lies between is missing
+    ///     it ends before the snapshot, or contradicts it   the snapshot came from a leader, or was taken before the
+    ///                                                      entries were durable here: the log goes on after it
+    ///     else                                             the log goes on at its end
+    private mutating func fitSnapshot() {
+        let terms = replay.terms
+        if terms.base.index > snapshot.index {
+            notes.append("entries \(snapshot.index.next) to \(terms.base.index) are missing: a snapshot was lost")
+            let lost = WALDoubt(kind: .faulty, first: snapshot.index.next, last: terms.last).combined(with: doubt)
+            verdict = .faulty(lost)
+            restart = snapshot
+            // The doubt goes into a new file's header, so that the restart cannot hide it.
+            cleanEnd = nil
+        } else if terms.term(at: snapshot.index) != snapshot.term {
+            notes.append("the log ends at \(terms.last) and goes on after the snapshot of \(snapshot)")
+            restart = snapshot
+            guard let doubt else { return }
+            guard let left = WALReplay.doubt(doubt, at: snapshot) else {
+                verdict = .clean
+                return
+            }
+            let rest = WALDoubt(kind: left.kind, first: max(left.first, snapshot.index.next), last: left.last)
+            verdict = rest.kind == .faulty ? .faulty(rest) : .doubtful(rest)
+        } else {
+            entries = replay.entries
+        }
     }
 }

@@ -1,7 +1,7 @@
 import Primitives
 
 /// What may be missing from the end of a damaged log. Survives restarts in the segment header until it is settled:
-/// by an entry that a leader sends at or beyond `last`, or by `WriteAheadLog.planSettled`.
+/// by an entry that a leader sends at or beyond `last`, or by `DurableWrite.settlesDoubt`.
 package struct WALDoubt: Hashable, Sendable {
     package enum Kind: UInt8, Hashable, Sendable {
         /// Perhaps acknowledged, perhaps torn. Vote only for logs that reach at least `last`.
@@ -41,6 +41,16 @@ package struct WALDoubt: Hashable, Sendable {
 ///     one good         | traces of the last synced group only   | doubtful: torn or rotten, nobody can tell
 ///     one good         | a trace from after a later sync        | faulty: acknowledged entries are damaged
 ///     one good         | a whole file is missing or foreign     | faulty, or an error that a person must look at
+///
+///     newest snapshot  | the log, as above                      | effect
+///     -----------------+----------------------------------------+-------------------------------------------
+///     good             | reaches it and agrees                  | the log's verdict
+///     good             | ends before it, or contradicts it      | the log restarts after it; a doubt that it covers
+///                      |                                        | is over, one beyond stays
+///     good             | damaged only in files wholly before it | clean: what they held is in the snapshot
+///     bad or missing   | reaches back to the one before         | that one counts: nothing is lost
+///     bad or missing   | begins after the one before, or none   | faulty: what lies between is missing
+///     unfinished       | anything                               | removed: it was never counted on
 ///
 /// A trace is an identity, or a whole record, whose checksum holds.
 package enum WALVerdict: Hashable, Sendable {

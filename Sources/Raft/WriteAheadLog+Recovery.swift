@@ -2,7 +2,7 @@ import Primitives
 
 /// Recovery: total over whatever is on disk (the table is at `WALVerdict`). It never writes.
 ///
-/// Replays the segments in order. Where a later segment's first record lies within an earlier one, the rest of the
+/// Replays the segments in order, from the one that the oldest kept snapshot needs. (Bases: `WALScan.fitSnapshot`.) Where a later segment's first record lies within an earlier one, the rest of the
 /// earlier one is void (an earlier recovery left it behind). The first record that cannot be read ends the log; what
 /// survives beyond it decides between torn, doubtful and faulty.
 extension WriteAheadLog {
@@ -14,13 +14,14 @@ extension WriteAheadLog {
         let slots = try readSlots(disk, names: names, owner: owner)
         var segments = try readSegments(disk, names: names, owner: owner)
         var notes: [String] = []
+        let snapshots = try readSnapshots(disk, names: names, owner: owner, notes: &notes)
         for (slot, file) in zip(slots, HardStateSlots.files) {
             if case .bad(let why) = slot { notes.append("\(file): \(why); the other slot decides") }
         }
         // A file whose creation the power cut off: never used, since its header is synced before any record.
-        var leftover: [DiskOperation] = []
+        var leftover = snapshots.leftover
         if let last = segments.last, last.header == nil, last.isUnborn {
-            leftover = [.remove(file: last.name), .syncDirectory]
+            leftover += [.remove(file: last.name), .syncDirectory]
             notes.append("\(last.name): its creation was cut off; it was never used")
             segments.removeLast()
         }
@@ -30,26 +31,30 @@ extension WriteAheadLog {
         }
         guard !segments.isEmpty else { return retired(owner, .logLost, state.slots, geometry, notes) }
 
-        let scan = WALScan(of: segments, owner: owner, hardStateTerm: state.slots.state.term)
-        let reached = scan.replay.terms.last.term
+        let scan = WALScan(
+            of: segments, owner: owner, hardStateTerm: state.slots.state.term,
+            snapshot: snapshots.newest?.position ?? .zero)
+        let reached = max(scan.replay.terms.last.term, snapshots.newest?.position.term ?? .zero)
         guard reached <= state.slots.state.term else {
             let reason = WALVerdict.NewReplicaReason.hardStateStale(
                 hardState: state.slots.state.term, log: reached)
             return retired(owner, reason, state.slots, geometry, notes)
         }
         return resume(
-            scan, slots: state.slots, owner: owner, geometry: geometry, lastSegment: segments[segments.count - 1],
-            repairs: state.repairs + leftover, notes: notes)
+            scan, snapshots, slots: state.slots, owner: owner, geometry: geometry,
+            lastSegment: segments[segments.count - 1], repairs: state.repairs + leftover, notes: notes)
     }
 
     /// The log that goes on: in the last file if its end is clean, else in a new file that voids what is damaged.
     private static func resume(
-        _ scan: WALScan, slots: HardStateSlots, owner: WALOwner, geometry: WALGeometry, lastSegment: WALSegmentFile,
-        repairs: [DiskOperation], notes: [String]
+        _ scan: WALScan, _ snapshots: FoundSnapshots, slots: HardStateSlots, owner: WALOwner, geometry: WALGeometry,
+        lastSegment: WALSegmentFile, repairs: [DiskOperation], notes: [String]
     ) -> WALRecovery {
         var log = WriteAheadLog(
             owner: owner, geometry: geometry, slots: slots, terms: scan.replay.terms,
             nextNumber: scan.replay.nextNumber, segment: lastSegment.number, doubt: scan.doubt)
+        log.segments = scan.spans
+        log.snapshots = snapshots.indexes
         var repairs = repairs
         if let end = scan.cleanEnd, let header = lastSegment.header {
             log.active = ActiveSegment(header: header, end: end, zeroedThrough: max(end, lastSegment.bytes.count))
@@ -60,8 +65,10 @@ extension WriteAheadLog {
             repairs += scan.identityRepairs + [.sync(file: lastSegment.name)]
             repairs += log.planSegment(after: lastSegment.number)
         }
+        if let position = scan.restart { log.append([.restart(after: position)], into: &repairs) }
+        let base = scan.restart ?? scan.replay.terms.base
         return WALRecovery(
-            log: log, hardState: slots.state, entries: scan.replay.entries, verdict: scan.verdict, repairs: repairs,
+            log: log, hardState: slots.state, snapshot: snapshots.newest, base: base, entries: scan.entries, verdict: scan.verdict, repairs: repairs,
             notes: notes + scan.notes)
     }
 
@@ -73,7 +80,7 @@ extension WriteAheadLog {
             owner: owner, geometry: geometry, slots: slots, terms: WALTermRuns(), nextNumber: 1, segment: 1, doubt: nil)
         log.isRetired = true
         return WALRecovery(
-            log: log, hardState: slots.state, entries: [], verdict: .newReplica(reason), repairs: [], notes: notes)
+            log: log, hardState: slots.state, snapshot: nil, base: .zero, entries: [], verdict: .newReplica(reason), repairs: [], notes: notes)
     }
 
     // MARK: Reading
@@ -123,6 +130,38 @@ extension WriteAheadLog {
             segments.append(WALSegmentFile(number: number, bytes: bytes, header: header))
         }
         return segments.sorted { $0.number < $1.number }
+    }
+}
+
+/// The snapshots of a directory.
+struct FoundSnapshots: Sendable {
+    /// The newest good one.
+    var newest: Snapshot?
+    /// Its index and those of older ones, unread; ascending.
+    var indexes: [LogIndex] = []
+    /// Removes what is damaged or unfinished.
+    var leftover: [DiskOperation] = []
+}
+
+extension WriteAheadLog {
+    private static func readSnapshots(
+        _ disk: some DiskReader, names: [String], owner: WALOwner, notes: inout [String]
+    ) throws(WALError) -> FoundSnapshots {
+        var found = FoundSnapshots()
+        if names.contains(SnapshotFile.newName) { found.leftover.append(.remove(file: SnapshotFile.newName)) }
+        for index in names.compactMap(SnapshotFile.index(ofFile:)).sorted(by: >) {
+            let name = SnapshotFile.name(index)
+            if found.newest == nil {
+                guard let snapshot = try SnapshotFile.decode(try read(name, from: disk), name: name, owner: owner) else {
+                    notes.append("\(name): damaged; an older snapshot, or the other replicas, take its place")
+                    found.leftover += [.remove(file: name), .syncDirectory]
+                    continue
+                }
+                found.newest = snapshot
+            }
+            found.indexes.insert(index, at: 0)
+        }
+        return found
     }
 }
 

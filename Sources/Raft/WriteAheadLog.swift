@@ -24,10 +24,18 @@ package struct WriteAheadLog: Sendable {
     /// The number that the next record gets.
     var nextNumber: UInt64
     var terms: WALTermRuns
+    /// The files of the log, oldest first; the last one is active.
+    var segments: [WALSegmentSpan] = []
+    /// Indexes of the snapshots on disk, ascending: two at most.
+    var snapshots: [LogIndex] = []
     /// What recovery found missing and nobody has settled yet.
     package internal(set) var doubt: WALDoubt?
     /// The last `DurableWrite` planned.
-    private var lastSequence: UInt64 = 0
+    var lastSequence: UInt64 = 0
+    /// A plan with term and vote did not run to its end: write them again whatever they are.
+    var isHardStateUncertain = false
+    /// An unfinished snapshot takes up space.
+    var hasAbandonedSnapshot = false
     /// True if recovery said `newReplica`: then nothing may be planned.
     var isRetired = false
 
@@ -74,7 +82,10 @@ package struct WriteAheadLog: Sendable {
     ) -> (WriteAheadLog, [DiskOperation]) {
         // The slots go first: interrupted, the directory still cannot be taken for a log in order.
         let slots = HardStateSlots.files.filter(fileNames.contains)
-        let segments = fileNames.filter { WALSegmentHeader.segment(ofFile: $0) != nil }.sorted()
+        let segments = fileNames.filter {
+            WALSegmentHeader.segment(ofFile: $0) != nil || SnapshotFile.index(ofFile: $0) != nil
+                || $0 == SnapshotFile.newName
+        }.sorted()
         let (log, creation) = create(cluster: cluster, replica: replica, geometry: geometry)
         var operations: [DiskOperation] = slots.map { .remove(file: $0) } + [.syncDirectory]
         operations += segments.map { .remove(file: $0) } + [.syncDirectory]
@@ -104,35 +115,53 @@ package struct WriteAheadLog: Sendable {
         precondition(!isRetired, "replica \(owner.replica) has lost its promises: start as a new replica")
         var operations: [DiskOperation] = []
         operations.reserveCapacity(4)
-        if let hardState = writes.last(where: { $0.hardState != nil })?.hardState, hardState != slots.state {
+        if let hardState = writes.last(where: { $0.hardState != nil })?.hardState, hardState != slots.state || isHardStateUncertain {
             operations += slots.plan(hardState, owner: owner)
+            isHardStateUncertain = false
+        }
+        if hasAbandonedSnapshot {
+            operations.append(.remove(file: SnapshotFile.newName))
+            hasAbandonedSnapshot = false
+        }
+        for write in writes {
+            if let step = write.snapshot { operations += plan(step) }
         }
         let change = merge(writes)
         var kinds: [WALRecord.Kind] = []
-        if change.keepThrough < terms.lastIndex { kinds.append(.truncate(after: change.keepThrough)) }
+        if let base = change.restart { kinds.append(.restart(after: base)) }
+        if change.keepThrough < change.restart?.index ?? terms.lastIndex {
+            kinds.append(.truncate(after: change.keepThrough))
+        }
         kinds.reserveCapacity(kinds.count + change.entries.count)
         for entry in change.entries { kinds.append(.entry(entry)) }
         if !kinds.isEmpty { append(kinds, into: &operations) }
-        return operations
-    }
-
-    /// Plans that the doubt is over: a quorum is known to lack the entries that it is about, or to hold them all.
-    package mutating func planSettled() -> [DiskOperation] {
-        var operations: [DiskOperation] = []
-        if doubt != nil { append([.settle], into: &operations) }
+        for write in writes {
+            if write.settlesDoubt, doubt != nil { append([.settle], into: &operations) }
+            if case .publish(let metadata, _, _)? = write.snapshot {
+                operations += planRemovals(published: metadata.position.index)
+            }
+        }
         return operations
     }
 
     // MARK: Private steps
 
     /// The net effect: a tail that is both written and dropped within one group never reaches the disk.
-    private mutating func merge(_ writes: [DurableWrite]) -> (keepThrough: LogIndex, entries: [Entry]) {
+    private mutating func merge(
+        _ writes: [DurableWrite]
+    ) -> (restart: LogPosition?, keepThrough: LogIndex, entries: [Entry]) {
+        var restart: LogPosition?
         var keepThrough = terms.lastIndex
         var entries: [Entry] = []
         for write in writes {
             precondition(
                 write.sequence > lastSequence, "write \(write.sequence) comes after write \(lastSequence)")
             lastSequence = write.sequence
+            if case .publish(let metadata, _, voidsLog: true)? = write.snapshot {
+                restart = metadata.position
+                keepThrough = metadata.position.index
+                entries.removeAll(keepingCapacity: true)
+            }
             if let kept = write.truncateAfter {
                 let end = keepThrough + entries.count
                 precondition(kept <= end, "cannot keep \(kept): the log ends at \(end)")
@@ -145,11 +174,11 @@ package struct WriteAheadLog: Sendable {
             }
             if entries.isEmpty { entries = write.entries } else { entries.append(contentsOf: write.entries) }
         }
-        return (keepThrough, entries)
+        return (restart, keepThrough, entries)
     }
 
     /// Records, their identities and one sync; more only where a file fills up.
-    private mutating func append(_ kinds: [WALRecord.Kind], into operations: inout [DiskOperation]) {
+    mutating func append(_ kinds: [WALRecord.Kind], into operations: inout [DiskOperation]) {
         var group = WALGroup(first: nextNumber)
         for kind in kinds {
             var record = WALRecord(number: nextNumber, group: group.first, kind: kind)
@@ -182,7 +211,12 @@ package struct WriteAheadLog: Sendable {
             let position = LogPosition(index: entry.index, term: entry.term)
             precondition(terms.append(position), "entry \(position) does not follow \(terms.last)")
         case .truncate(let index):
-            precondition(terms.truncate(after: index), "cannot keep \(index): the log ends at \(terms.lastIndex)")
+            precondition(
+                terms.truncate(after: index),
+                "cannot keep \(index): the log holds \(terms.base.index) to \(terms.lastIndex)")
+            noteUndercut(index)
+        case .restart(let position):
+            terms = WALTermRuns(base: position)
         case .settle:
             break
         }
@@ -216,6 +250,7 @@ package struct WriteAheadLog: Sendable {
         let step = geometry.growthBytes
         let size = (header.recordsOffset + step) / step * step
         active = ActiveSegment(header: header, end: header.recordsOffset, zeroedThrough: size)
+        segments.append(WALSegmentSpan(number: header.segment, base: header.base))
         return [
             .write(file: active.file, offset: 0, bytes: [UInt8](repeating: 0, count: size)),
             .sync(file: active.file),

@@ -25,7 +25,7 @@ package struct Checkers: Sendable {
         case .applied(let index, let reply):
             guard let first = applied.updateValue(reply, forKey: index), first != reply else { return nil }
             return "state machine safety: index \(index) gave \(first), and \(reply) on n\(node + 1)"
-        case .roleChanged, .memberChanged, .halted: return nil
+        case .roleChanged, .memberChanged, .halted, .installed, .snapshotRefused, .diskFull: return nil
         }
     }
 

@@ -27,11 +27,18 @@ package struct SimulatedDisk: Sendable {
     }
 
     private struct File: Sendable {
-        let name: String
+        var name: String
         var content: [UInt8] = []
         var pending: [Pending] = []
         var isNameDurable = false
         var isRemoved = false
+        /// Its durable name, if the present one is not.
+        var oldName: String?
+
+        mutating func nameIsDurable() {
+            isNameDurable = true
+            oldName = nil
+        }
     }
 
     /// How long one sync takes.
@@ -49,6 +56,7 @@ package struct SimulatedDisk: Sendable {
         case .write(let name, let offset, let bytes): change(name, .write(offset: offset, bytes: bytes))
         case .truncate(let name, let length): change(name, .truncate(length: length))
         case .remove(let name): place(of: name).map { files[$0].isRemoved = true }
+        case .rename(let name, let newName): rename(name, to: newName)
         case .sync, .syncDirectory: break
         }
     }
@@ -59,15 +67,15 @@ package struct SimulatedDisk: Sendable {
         case .sync(let name): place(of: name).map { files[$0].pending.removeAll(keepingCapacity: true) }
         case .syncDirectory:
             files.removeAll(where: \.isRemoved)
-            for place in files.indices { files[place].isNameDurable = true }
-        case .write, .truncate, .remove: break
+            for place in files.indices { files[place].nameIsDurable() }
+        case .write, .truncate, .remove, .rename: break
         }
     }
 
     package static func isSync(_ operation: DiskOperation) -> Bool {
         switch operation {
         case .sync, .syncDirectory: true
-        case .write, .truncate, .remove: false
+        case .write, .truncate, .remove, .rename: false
         }
     }
 
@@ -77,7 +85,10 @@ package struct SimulatedDisk: Sendable {
         let before = files
         files = []
         for var file in before {
-            if !file.isNameDurable, random.chance(1, in: 2) { continue }
+            if !file.isNameDurable, random.chance(1, in: 2) {
+                guard let oldName = file.oldName else { continue }
+                file.name = oldName
+            }
             for pending in file.pending.reversed() { Self.revert(pending, in: &file.content) }
             let kept = random.below(file.pending.count + 1)
             for (position, pending) in file.pending.prefix(kept).enumerated() {
@@ -95,7 +106,7 @@ package struct SimulatedDisk: Sendable {
         files.removeAll(where: \.isRemoved)
         for place in files.indices {
             files[place].pending = []
-            files[place].isNameDurable = true
+            files[place].nameIsDurable()
         }
     }
 
@@ -111,6 +122,16 @@ package struct SimulatedDisk: Sendable {
 
     /// The newest file has the greatest name, and is the one that is written.
     private func place(of name: String) -> Int? { files.lastIndex { $0.name == name } }
+
+    private mutating func rename(_ name: String, to newName: String) {
+        guard let from = place(of: name) else { return }
+        if let replaced = place(of: newName) { files[replaced].isRemoved = true }
+        var file = files.remove(at: from)
+        if file.isNameDurable { file.oldName = file.name }
+        file.name = newName
+        file.isNameDurable = false
+        files.insert(file, at: files.firstIndex { newName < $0.name } ?? files.endIndex)
+    }
 
     private mutating func change(_ name: String, _ change: Change) {
         var place = place(of: name) ?? files.endIndex

@@ -20,8 +20,8 @@ extension World {
             return
         }
         switch recovery.verdict {
-        case .clean, .torn, .doubtful: break
-        case .faulty, .newReplica:
+        case .clean, .torn, .doubtful, .faulty: break
+        case .newReplica:
             report("\(nodes[node].name) lost what it had acknowledged: \(recovery.verdict)")
             return
         }

@@ -128,6 +128,10 @@ package struct World: Sendable {
             step(node, .wallClock(unixMilliseconds: Self.unixAtStart + now.nanoseconds / 1_000_000))
             queue.add(.wallClock(node, life: life), at: now + .seconds(5))
         case .resume(let node): resume(node)
+        case .worked(let node, let life, let parcel):
+            let input = inFlight.take(parcel)
+            guard nodes[node].life == life else { return }
+            step(node, input)
         }
     }
 
@@ -173,6 +177,9 @@ package struct World: Sendable {
         case .disk(let number, let operations):
             nodes[node].batch = (number, operations, 0)
             continueBatch(node)
+        case .work(let work):
+            let span = random.duration(in: .milliseconds(1)...(.milliseconds(8)))
+            queue.add(.worked(node, life: nodes[node].life, inFlight.put(.worked(work.run()))), at: now + span)
         case .answer(let request, let answer): answers[request] = answer
         case .event(let event): observe(event, of: node)
         }

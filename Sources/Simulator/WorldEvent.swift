@@ -8,6 +8,8 @@ enum WorldEvent: Sendable {
     case diskStep(Int, life: Int)
     case wallClock(Int, life: Int)
     case resume(Int)
+    /// Work beside the loop is done; its outcome lies in `InFlight`.
+    case worked(Int, life: Int, Int)
 }
 
 /// Messages under way, each at a place that is reused once it has arrived.

@@ -54,6 +54,47 @@ struct DurableDirectoryTests {
         }
     }
 
+    @Test("snapshots and compaction on real files: recovered with the log, and the old files are gone")
+    func snapshots() throws {
+        try withDirectory { path in
+            let metadata = { (index: UInt64) in
+                SnapshotMetadata(
+                    position: LogPosition(index: LogIndex(index), term: Term(1)), time: .zero,
+                    configuration: Configuration(voters: [ReplicaID(5)]))
+            }
+            do {
+                let directory = try DurableDirectory(path: path)
+                var (log, operations) = WriteAheadLog.create(
+                    cluster: Self.cluster, replica: ReplicaID(5), geometry: .small)
+                try directory.execute(operations)
+                var sequence: UInt64 = 0
+                func write(_ entries: [Entry], _ step: SnapshotStep? = nil) throws {
+                    sequence += 1
+                    let next = DurableWrite(
+                        sequence: sequence, hardState: HardState(term: Term(1)), snapshot: step, entries: entries)
+                    try directory.execute(log.plan([next]))
+                }
+                for index in 1...UInt64(900) {
+                    try write([entry(index)])
+                    guard index.isMultiple(of: 300) else { continue }
+                    let snapshot = Snapshot(metadata(index), bytes: Array(repeating: UInt8(index / 300), count: 5000))
+                    for start in stride(from: 0, to: 5000, by: 1000) {
+                        try write([], .slice(offset: start, Array(snapshot.bytes[start..<start + 1000])))
+                    }
+                    try write([], .publish(snapshot.metadata, snapshot.id, voidsLog: false))
+                }
+            }
+            let directory = try DurableDirectory(path: path)
+            let found = try WriteAheadLog.recover(from: directory, cluster: Self.cluster, replica: ReplicaID(5))
+            #expect(found.verdict == .clean && found.entries.last == entry(900))
+            #expect(found.snapshot?.metadata == metadata(900) && found.snapshot?.bytes == Array(repeating: 3, count: 5000))
+            #expect(found.report().contains { $0.hasPrefix("snapshot of 900@1, 5000 bytes") })
+            let names = try directory.fileNames()
+            #expect(names.filter { $0.hasPrefix("snapshot-") } == ["snapshot-0000000000000600", "snapshot-0000000000000900"])
+            #expect(!names.contains("wal-00000001.log") && !names.contains("snapshot.new"))
+        }
+    }
+
     @Test("every operation does to a file what the simulated disk does")
     func operations() throws {
         try withDirectory { path in
@@ -66,6 +107,12 @@ struct DurableDirectoryTests {
             #expect(try directory.fileNames() == ["a"])
             #expect(try directory.read("a") == [0, 0, 0, 0, 9])
             #expect(throws: DiskError.self) { try directory.read("b") }
+            try directory.execute([
+                .write(file: "c", offset: 0, bytes: [7]), .rename(file: "a", to: "c"), .write(file: "c", offset: 0, bytes: [1]),
+                .sync(file: "c"), .syncDirectory,
+            ])
+            #expect(try directory.fileNames() == ["c"] && directory.read("c") == [1, 0, 0, 0, 9])
+            try directory.execute([.rename(file: "c", to: "a")])
             var status = stat()
             #expect(stat("\(path)/a", &status) == 0 && status.st_mode & 0o777 == 0o600)
         }

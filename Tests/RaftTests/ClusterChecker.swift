@@ -11,6 +11,7 @@ struct ClusterChecker {
     private var committedBy: [Term] = []
     private var leaders: [Term: ReplicaID] = [:]
     private var steps = 0
+    private var states: [LogIndex: AppliedState] = [:]
 
     private mutating func report(_ text: String, in cluster: ConsensusCluster? = nil) {
         if violations.count < 10 { violations.append(cluster.map { "\($0.now): \(text)" } ?? text) }
@@ -36,7 +37,7 @@ struct ClusterChecker {
         }
         leaders[core.term] = core.replica
         for (entry, by) in zip(committed, committedBy)
-        where by < core.term && core.log.term(at: entry.index) != entry.term {
+        where by < core.term && entry.index > core.log.base.index && core.log.term(at: entry.index) != entry.term {
             let lost = LogPosition(index: entry.index, term: entry.term)
             report("leader \(core.replica) of term \(core.term) lacks committed \(lost)", in: cluster)
             return
@@ -58,9 +59,7 @@ struct ClusterChecker {
             if let last = committed.last, entry.time < last.time {
                 report("log time went back at \(entry.index)", in: cluster)
             }
-            let holders = cluster.nodes.filter { node in
-                node.disk.entries.count > position && node.disk.entries[position].term == entry.term
-            }
+            let holders = cluster.nodes.filter { $0.disk.holds(entry) }
             // The first to apply is the leader that committed, at the moment it does.
             if !committer.configuration.isQuorum(holders.map(\.id)) {
                 report("\(entry.index)@\(entry.term) committed on \(holders.count) disks", in: cluster)
@@ -69,6 +68,12 @@ struct ClusterChecker {
             committedAt.append(cluster.now)
             committedBy.append(term)
         }
+    }
+
+    /// Replicas that applied equally far are in equal states, also those that were sent one.
+    mutating func noteState(_ state: AppliedState, of place: Int) {
+        guard let other = states.updateValue(state, forKey: state.index), other != state else { return }
+        report("replica \(place) is in another state at \(state.index)")
     }
 
     mutating func noteRead(_ record: ConsensusCluster.ReadRecord, index: LogIndex, at core: Consensus) {
@@ -98,8 +103,9 @@ struct ClusterChecker {
         for (position, a) in logs.enumerated() {
             for b in logs.dropFirst(position + 1) {
                 var index = min(a.lastIndex, b.lastIndex)
-                while index > .zero, a.term(at: index) != b.term(at: index) { index = index.previous }
-                if a.entries(after: .zero, through: index) != b.entries(after: .zero, through: index) {
+                let base = max(a.base.index, b.base.index)
+                while index > base, a.term(at: index) != b.term(at: index) { index = index.previous }
+                if index > base, a.entries(after: base, through: index) != b.entries(after: base, through: index) {
                     report("logs differ below a shared entry \(index)", in: cluster)
                 }
             }

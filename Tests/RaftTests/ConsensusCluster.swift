@@ -10,12 +10,19 @@ final class ConsensusCluster {
     enum Event: Sendable {
         case deliver(RaftMessage, from: Int, to: Int)
         case persisted(Int, sequence: UInt64, life: Int)
+        /// A snapshot was taken, or one that arrived was checked.
+        case worked(Int, Snapshot, isTaken: Bool, life: Int)
     }
 
     struct Node {
         let id: ReplicaID
         var core: Consensus?
         var disk = RecoveredLog()
+        /// What was applied, as a number: see `AppliedState`.
+        var state = AppliedState()
+        /// The states of the snapshots on disk, by index.
+        var savedStates: [LogIndex: AppliedState] = [:]
+        var installCount = 0
         /// Handed to the disk, not finished.
         var writing: [DurableWrite] = []
         /// Counts restarts, so that completions of an earlier life are ignored.
@@ -24,6 +31,8 @@ final class ConsensusCluster {
         var offset: Int64 = 0
         var isPaused = false
         var isDiskHung = false
+        /// Writes with anything but term and vote fail.
+        var isDiskFull = false
         var inbox: [(RaftMessage, Int)] = []
         var reads: [UInt64: ReadRecord] = [:]
     }
@@ -127,6 +136,7 @@ final class ConsensusCluster {
         }
     }
 
+    func setDiskFull(_ place: Int, _ isFull: Bool) { nodes[place].isDiskFull = isFull }
     func hangDisk(_ place: Int) { nodes[place].isDiskHung = true }
 
     // MARK: Inputs
@@ -223,10 +233,29 @@ final class ConsensusCluster {
                 let id = nodes[sender].id
                 with(place) { core, now, effects in core.handle(message, from: id, now: now, into: &effects) }
             }
+        case .worked(let place, let snapshot, let isTaken, let life):
+            guard nodes[place].life == life else { return }
+            if nodes[place].isPaused {
+                queue.add(event, at: now + .milliseconds(5))
+                return
+            }
+            with(place) { core, now, effects in
+                if isTaken {
+                    core.handleSnapshotTaken(snapshot, now: now, into: &effects)
+                } else {
+                    core.handleSnapshotChecked(snapshot, isUsable: true, now: now, into: &effects)
+                }
+            }
         case .persisted(let place, let sequence, let life):
             guard nodes[place].life == life else { return }
             if nodes[place].isDiskHung || nodes[place].isPaused {
                 queue.add(event, at: now + .milliseconds(5))
+                return
+            }
+            let write = nodes[place].writing.first { $0.sequence == sequence }
+            if nodes[place].isDiskFull, let write, !write.isReduced {
+                nodes[place].writing.removeAll { $0.sequence == sequence }
+                with(place) { core, now, effects in core.handleDiskFull(sequence, now: now, into: &effects) }
                 return
             }
             finishWrite(sequence, at: place)
@@ -260,13 +289,15 @@ final class ConsensusCluster {
 
     func terms(_ place: Int) -> [UInt64] {
         let log = core(place).log
-        return log.entries(after: .zero, through: log.lastIndex).map(\.term.value)
+        return log.entries(after: log.base.index, through: log.lastIndex).map(\.term.value)
     }
 
     // MARK: Effects
 
     private func start(_ place: Int) {
-        let disk = nodes[place].disk
+        let disk = nodes[place].disk.recovered()
+        nodes[place].disk = disk
+        nodes[place].state = disk.snapshot.flatMap { nodes[place].savedStates[$0.position.index] } ?? AppliedState()
         nodes[place].core = Consensus(
             replica: nodes[place].id, genesis: configuration, config: makeConfig(place),
             recovered: disk, random: random.fork(), now: localTime(place))
@@ -292,6 +323,23 @@ final class ConsensusCluster {
             transmit(message, from: place, to: Int(receiver.value) - 1)
         case .apply(let entries):
             checker.noteApplied(entries, by: core(place), in: self)
+            for entry in entries { nodes[place].state.apply(entry) }
+            checker.noteState(nodes[place].state, of: place)
+        case .install(let metadata):
+            nodes[place].installCount += 1
+            nodes[place].state = nodes[place].savedStates[metadata.position.index] ?? AppliedState()
+            checker.noteState(nodes[place].state, of: place)
+        case .checkSnapshot(let snapshot):
+            guard let state = AppliedState(snapshot.bytes) else {
+                preconditionFailure("replica \(place) was sent no state")
+            }
+            nodes[place].savedStates[snapshot.position.index] = state
+            work(snapshot, isTaken: false, at: place)
+        case .takeSnapshot:
+            let state = nodes[place].state
+            let snapshot = Snapshot(core(place).snapshotMetadata(at: state.index), bytes: state.encode())
+            nodes[place].savedStates[state.index] = state
+            work(snapshot, isTaken: true, at: place)
         case .readReady(let id, let index):
             nodes[place].reads[id]?.answer = index
             if let record = nodes[place].reads[id] { checker.noteRead(record, index: index, at: core(place)) }
@@ -300,6 +348,11 @@ final class ConsensusCluster {
         case .roleChanged, .configurationChanged:
             break
         }
+    }
+
+    private func work(_ snapshot: Snapshot, isTaken: Bool, at place: Int) {
+        let done = now + random.duration(in: .zero...(.milliseconds(4)))
+        queue.add(.worked(place, snapshot, isTaken: isTaken, life: nodes[place].life), at: done)
     }
 
     private func transmit(_ message: RaftMessage, from: Int, to: Int) {
@@ -319,20 +372,20 @@ final class ConsensusCluster {
     private func finishWrite(_ sequence: UInt64, at place: Int) {
         guard let position = nodes[place].writing.firstIndex(where: { $0.sequence == sequence }) else { return }
         let write = nodes[place].writing.remove(at: position)
-        apply(write, entries: write.entries.count, at: place)
+        nodes[place].disk = nodes[place].disk.after(write)
     }
 
     /// A crash in the middle of a write leaves a prefix of it.
     private func tear(_ write: DurableWrite, at place: Int) {
         guard random.chance(1, in: 2) else { return }
         let kept = random.below(write.entries.count + 1)
-        apply(write, entries: kept, at: place)
+        nodes[place].disk = nodes[place].disk.after(write, kept: kept)
         // The identities of the lost entries may have reached the disk without their bodies.
         guard kept < write.entries.count, let last = write.entries.last, random.chance(1, in: 2) else { return }
         let disk = nodes[place].disk
-        nodes[place].disk = RecoveredLog(
-            hardState: disk.hardState, entries: disk.entries,
-            doubtfulTail: LogPosition(index: last.index, term: last.term))
+        let tail = LogPosition(index: last.index, term: last.term)
+        nodes[place].disk = disk.with(
+            entries: disk.entries, doubtfulTail: max(tail, disk.doubtfulTail ?? tail), isFaulty: disk.isFaulty)
     }
 
     /// The last entry on the disk, which it acknowledged, cannot be read after the next start.
@@ -340,20 +393,17 @@ final class ConsensusCluster {
         precondition(nodes[place].core == nil, "\(place) is running")
         let disk = nodes[place].disk
         guard let last = disk.entries.last else { return }
-        nodes[place].disk = RecoveredLog(
-            hardState: disk.hardState, entries: disk.entries.dropLast(),
-            doubtfulTail: LogPosition(index: last.index, term: last.term))
+        nodes[place].disk = disk.with(
+            entries: disk.entries.dropLast(), doubtfulTail: LogPosition(index: last.index, term: last.term))
     }
 
-    private func apply(_ write: DurableWrite, entries count: Int, at place: Int) {
-        var entries = nodes[place].disk.entries
-        if let keep = write.truncateAfter { entries.removeLast(max(0, entries.count - Int(keep.value))) }
-        entries += write.entries.prefix(count)
-        // As the log on disk does: the doubt is kept until an entry at or beyond it is there.
-        let doubt = nodes[place].disk.doubtfulTail
-        let end = entries.last.map { LogPosition(index: $0.index, term: $0.term) } ?? .zero
-        nodes[place].disk = RecoveredLog(
-            hardState: write.hardState ?? nodes[place].disk.hardState, entries: entries,
-            doubtfulTail: doubt.flatMap { end >= $0 ? nil : $0 })
+    /// Everything after the first `kept` entries of the log cannot be read, and is known to have been acknowledged.
+    func loseTail(of place: Int, keeping kept: Int) {
+        precondition(nodes[place].core == nil, "\(place) is running")
+        let disk = nodes[place].disk
+        guard kept < disk.entries.count, let last = disk.entries.last else { return }
+        nodes[place].disk = disk.with(
+            entries: Array(disk.entries.prefix(kept)), doubtfulTail: LogPosition(index: last.index, term: last.term),
+            isFaulty: true)
     }
 }

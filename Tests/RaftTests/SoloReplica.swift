@@ -13,6 +13,11 @@ struct SoloReplica {
     private(set) var applied: [Entry] = []
     private(set) var answeredReads: [UInt64: LogIndex] = [:]
     private(set) var failedReads: [UInt64] = []
+    private(set) var installed: [SnapshotMetadata] = []
+    /// Snapshots that wait for `check`.
+    private(set) var checks: [Snapshot] = []
+    /// How often it asked for a snapshot of its state.
+    private(set) var takesWanted = 0
     /// What a crash would leave.
     private(set) var disk: RecoveredLog
     let config: RaftConfig
@@ -22,12 +27,12 @@ struct SoloReplica {
     /// Replica 1 of `voters`; `terms` are those of its log's entries.
     init(
         voters: Int = 3, terms: [UInt64] = [], term: UInt64? = nil, votedFor: Int? = nil,
-        doubtfulTail: LogPosition? = nil, config: RaftConfig = RaftConfig(electionTimeout: timeout)
+        doubtfulTail: LogPosition? = nil, isFaulty: Bool = false, config: RaftConfig = RaftConfig(electionTimeout: timeout)
     ) {
         let last = term ?? terms.last ?? 0
         disk = RecoveredLog(
             hardState: HardState(term: Term(last), votedFor: votedFor.map(Self.id)),
-            entries: Self.entries(terms), doubtfulTail: doubtfulTail)
+            entries: Self.entries(terms), doubtfulTail: doubtfulTail, isFaulty: isFaulty)
         self.config = config
         core = Self.start(voters: voters, disk: disk, config: config, now: .zero)
     }
@@ -50,6 +55,22 @@ struct SoloReplica {
 
     mutating func receive(_ message: RaftMessage, from sender: Int) {
         step { core, now, effects in core.handle(message, from: Self.id(sender), now: now, into: &effects) }
+    }
+
+    /// Takes the snapshot that it asked for.
+    mutating func takeSnapshot(_ bytes: [UInt8]) {
+        let snapshot = Snapshot(core.snapshotMetadata(at: core.appliedIndex), bytes: bytes)
+        step { core, now, effects in core.handleSnapshotTaken(snapshot, now: now, into: &effects) }
+    }
+
+    /// Says of every received snapshot whether it can be installed.
+    mutating func check(isUsable: Bool = true) {
+        for snapshot in checks {
+            step { core, now, effects in
+                core.handleSnapshotChecked(snapshot, isUsable: isUsable, now: now, into: &effects)
+            }
+        }
+        checks = []
     }
 
     mutating func advance(by span: Duration) {
@@ -82,19 +103,27 @@ struct SoloReplica {
 
     /// Finishes every outstanding write and those that follow from it.
     mutating func persist() {
-        while !writes.isEmpty {
-            let write = writes.removeFirst()
-            var entries = disk.entries
-            if let keep = write.truncateAfter { entries.removeLast(max(0, entries.count - Int(keep.value))) }
-            disk = RecoveredLog(hardState: write.hardState ?? disk.hardState, entries: entries + write.entries)
-            step { core, now, effects in core.handlePersisted(write.sequence, now: now, into: &effects) }
-        }
+        while !writes.isEmpty { persistNext() }
+    }
+
+    /// Finishes the oldest outstanding write.
+    mutating func persistNext() {
+        let write = writes.removeFirst()
+        disk = disk.after(write)
+        step { core, now, effects in core.handlePersisted(write.sequence, now: now, into: &effects) }
+    }
+
+    /// There is no space for the oldest outstanding write.
+    mutating func failNext() {
+        let write = writes.removeFirst()
+        step { core, now, effects in core.handleDiskFull(write.sequence, now: now, into: &effects) }
     }
 
     /// Crashes, losing what is not on disk, and starts again.
     mutating func crashAndRestart() {
         writes = []
         sent = []
+        disk = disk.recovered()
         core = Self.start(voters: core.configuration.voters.count, disk: disk, config: config, now: now)
     }
 
@@ -148,6 +177,9 @@ struct SoloReplica {
             case .send(let message, let receiver): sent.append((message, receiver))
             case .apply(let entries): applied += entries
             case .roleChanged, .configurationChanged: break
+            case .install(let metadata): installed.append(metadata)
+            case .checkSnapshot(let snapshot): checks.append(snapshot)
+            case .takeSnapshot: takesWanted += 1
             case .readReady(let id, let index): answeredReads[id] = index
             case .readFailed(let id): failedReads.append(id)
             }

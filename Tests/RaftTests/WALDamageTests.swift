@@ -153,7 +153,8 @@ struct WALDamageTests {
         // A quorum that lacks the entry settles the doubt as well.
         bench.disk.execute(found.repairs)
         bench.log = found.log
-        bench.disk.execute(bench.log.planSettled())
+        bench.sequence = 0
+        bench.commit(settlesDoubt: true)
         #expect(bench.log.doubt == nil)
         #expect(try bench.recover().verdict == .clean)
     }

@@ -45,6 +45,13 @@ struct WALTestDisk: DiskReader {
             removed[file] = durableNames.contains(file) ? durable[file] : nil
             files[file] = nil
             durable[file] = nil
+        case .rename(let file, let name):
+            // Before the directory is synced a power cut may bring the old name back.
+            if durableNames.contains(name) { removed[name] = durable[name] }
+            if durableNames.contains(file) { removed[file] = durable[file] }
+            durableNames.remove(name)
+            files[name] = files.removeValue(forKey: file)
+            durable[name] = durable.removeValue(forKey: file)
         case .syncDirectory:
             syncCount += 1
             durableNames = Set(files.keys)
@@ -147,17 +154,42 @@ struct WALBench {
     }
 
     mutating func write(
-        hardState: HardState? = nil, truncateAfter: UInt64? = nil, _ entries: [Entry] = []
+        hardState: HardState? = nil, snapshot: SnapshotStep? = nil, truncateAfter: UInt64? = nil,
+        _ entries: [Entry] = [], settlesDoubt: Bool = false
     ) -> DurableWrite {
         sequence += 1
         return DurableWrite(
-            sequence: sequence, hardState: hardState, truncateAfter: truncateAfter.map { LogIndex($0) },
-            entries: entries)
+            sequence: sequence, hardState: hardState, snapshot: snapshot,
+            truncateAfter: truncateAfter.map { LogIndex($0) }, entries: entries, settlesDoubt: settlesDoubt)
     }
 
     /// Writes and waits until it is durable.
-    mutating func commit(hardState: HardState? = nil, truncateAfter: UInt64? = nil, _ entries: [Entry] = []) {
-        disk.execute(log.plan([write(hardState: hardState, truncateAfter: truncateAfter, entries)]))
+    mutating func commit(
+        hardState: HardState? = nil, snapshot: SnapshotStep? = nil, truncateAfter: UInt64? = nil,
+        _ entries: [Entry] = [], settlesDoubt: Bool = false
+    ) {
+        let next = write(
+            hardState: hardState, snapshot: snapshot, truncateAfter: truncateAfter, entries, settlesDoubt: settlesDoubt)
+        disk.execute(log.plan([next]))
         log.checkInvariants()
+    }
+
+    static func snapshot(_ index: UInt64, term: UInt64, bytes: Int = 100) -> Snapshot {
+        let metadata = SnapshotMetadata(
+            position: LogPosition(index: LogIndex(index), term: Term(term)),
+            time: LogTime(milliseconds: Int64(index) * 3), configuration: Configuration(voters: [replica]))
+        return Snapshot(metadata, bytes: (0..<bytes).map { UInt8(truncatingIfNeeded: $0 + Int(index)) })
+    }
+
+    /// The steps that write a snapshot.
+    static func steps(_ snapshot: Snapshot, voidsLog: Bool = false, slice: Int = 40) -> [SnapshotStep] {
+        stride(from: 0, to: snapshot.bytes.count, by: slice).map {
+            .slice(offset: $0, Array(snapshot.bytes[$0..<min($0 + slice, snapshot.bytes.count)]))
+        } + [.publish(snapshot.metadata, snapshot.id, voidsLog: voidsLog)]
+    }
+
+    /// Writes the snapshot, and what it makes superfluous goes.
+    mutating func save(_ snapshot: Snapshot, voidsLog: Bool = false) {
+        for step in Self.steps(snapshot, voidsLog: voidsLog) { commit(snapshot: step) }
     }
 }

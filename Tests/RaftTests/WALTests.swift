@@ -46,7 +46,7 @@ struct WALTests {
             switch operation {
             case .write(let file, _, _): "write \(file)"
             case .sync(let file): "sync \(file)"
-            case .truncate, .remove, .syncDirectory: "other"
+            case .truncate, .remove, .rename, .syncDirectory: "other"
             }
         }
         #expect(

@@ -7,6 +7,8 @@ import UVLoop
 final class DiskWorker {
     enum Outcome: Sendable {
         case durable
+        /// There was no space. The directory is as good as before.
+        case full
         case failed(String)
     }
 
@@ -25,7 +27,7 @@ final class DiskWorker {
                     try directory.execute(operations)
                     return .durable
                 } catch {
-                    return .failed("\(error)")
+                    return error.isDiskFull ? .full : .failed("\(error)")
                 }
             }
         }

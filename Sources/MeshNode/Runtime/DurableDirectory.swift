@@ -15,7 +15,9 @@ package enum DiskError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The log takes no entries, while term and vote still have their space.
     package var isDiskFull: Bool {
-        if case .failed(_, _, let code) = self { code == ENOSPC || code == EDQUOT } else { false }
+        // A sync that fails may have dropped what was written before: that is final, whatever the reason.
+        guard case .failed(_, let call, let code) = self, call == "write" || call == "open" else { return false }
+        return code == ENOSPC || code == EDQUOT
     }
 
     package var description: String {
@@ -47,6 +49,8 @@ package final class DurableDirectory: DiskReader {
     /// Beyond this many open files all are closed: full segments are not written again.
     private static let descriptorMax = 16
     private static let lockName = "lock"
+    /// The kernel reads, and fails to read, in pages of this size.
+    private static let pageBytes = 4096
 
     /// Opens the directory, makes it (0700) if it is missing, and takes its lock. Refuses one that others may enter.
     package init(path: String) throws(DiskError) {
@@ -103,6 +107,13 @@ package final class DurableDirectory: DiskReader {
                 pread(descriptor, $0.baseAddress.map { $0 + done }, size - done, off_t(done))
             }
             if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EIO {
+                // A latent sector error: recovery judges what is missing like any other damage.
+                let end = min(size, (done / Self.pageBytes + 1) * Self.pageBytes)
+                for place in done..<end { bytes[place] = DiskOperation.unreadableByte }
+                done = end
+                continue
+            }
             guard count >= 0 else { throw failure(file, "read") }
             if count == 0 { break }
             done += count
@@ -137,6 +148,10 @@ package final class DurableDirectory: DiskReader {
         case .remove(let file):
             if let descriptor = descriptors.removeValue(forKey: file) { close(descriptor) }
             guard unlinkat(directory, file, 0) == 0 || errno == ENOENT else { throw failure(file, "unlink") }
+        case .rename(let file, let name):
+            if let replaced = descriptors.removeValue(forKey: name) { close(replaced) }
+            descriptors[name] = descriptors.removeValue(forKey: file)
+            guard renameat(directory, file, directory, name) == 0 else { throw failure(file, "rename") }
         case .syncDirectory:
             guard fsync(directory) == 0 else { throw failure(".", "fsync") }
         }

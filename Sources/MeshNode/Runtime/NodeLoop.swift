@@ -32,6 +32,8 @@ final class NodeLoop {
     private var socket: UDPSocket?
     private var peers: PeerConnections?
     private var disk: DiskWorker?
+    /// A thread for what takes the processor for long, so that neither the loop nor the disk waits for it.
+    private var workshop: FileWorker?
     private var timer: LoopTimer?
     private var waiting: [RequestID: @Sendable (NodeAnswer) -> Void] = [:]
     private var nextRequest: UInt64 = 1
@@ -59,6 +61,7 @@ final class NodeLoop {
         // The loop owns its handles, which own these closures: `unowned` is valid for as long as they can be called.
         let worker = try DiskWorker(directory, on: loop)
         disk = worker
+        workshop = try FileWorker(on: loop)
         timer = try LoopTimer(on: loop)
         socket = try UDPSocket.bind(endpoint, on: loop) { [unowned self] bytes, source in
             deliver(.datagram(bytes, from: source))
@@ -171,9 +174,11 @@ final class NodeLoop {
             disk?.run(operations) { [unowned self] outcome in
                 switch outcome {
                 case .durable: deliver(.diskDone(write: write))
+                case .full: deliver(.diskFull(write: write))
                 case .failed(let reason): deliver(.diskFailed(reason))
                 }
             }
+        case .work(let work): workshop?.submit({ work.run() }) { [unowned self] in deliver(.worked($0)) }
         case .answer(let request, let answer): waiting.removeValue(forKey: request)?(answer)
         case .event(let event): log(event)
         }
@@ -191,6 +196,13 @@ final class NodeLoop {
                     "member": "\(member.name)", "state": "\(member.state)", "incarnation": "\(member.incarnation)",
                 ])
         case .applied(let index, let reply): logger.debug("applied", metadata: ["index": "\(index)", "reply": "\(reply)"])
+        case .installed(let position):
+            logger.notice("state replaced by the leader's snapshot", metadata: ["position": "\(position)"])
+        case .snapshotRefused(let position):
+            logger.error(
+                "the leader's snapshot is not of this version; update this node",
+                metadata: ["position": "\(position)"])
+        case .diskFull: logger.error("the disk is full: writes are refused until there is space; elections go on")
         case .halted(let reason): logger.critical("halted: restart after repair", metadata: ["reason": "\(reason)"])
         }
     }
