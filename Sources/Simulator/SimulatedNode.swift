@@ -115,7 +115,9 @@ struct Provision: Sendable {
     let gossip: GossipConfig
 
     /// n1 is named aurora's rank: the highest. The others are equal.
-    init(nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration) {
+    init(
+        nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?
+    ) {
         let voters = Roster.chooseVoters(nodes.map { ($0.name, $0.rank) })
         let genesis = Genesis(
             cluster: Self.cluster,
@@ -125,8 +127,14 @@ struct Provision: Sendable {
             })
         guard let roster = Roster(genesis) else { preconditionFailure("a generated genesis is well-formed") }
         self.roster = roster
-        raft = RaftConfig.make(
+        var raft = RaftConfig.make(
             roster: roster, electionTimeout: electionTimeout, heartbeatInterval: heartbeatInterval)
+        if let snapshotAfterEntries {
+            raft.snapshotAfterEntries = snapshotAfterEntries
+            raft.keptEntries = snapshotAfterEntries / 4
+            raft.snapshotChunkBytes = 4096
+        }
+        self.raft = raft
         gossip = GossipConfig()
     }
 

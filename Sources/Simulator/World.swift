@@ -17,6 +17,8 @@ package struct WorldSettings: Sendable {
     /// Check every core's invariants after every step, not only the mesh's.
     package var checksEveryStep = true
     package var keepsTraceLines = false
+    /// Snapshots more often than a real node takes them, and short tails; nil as in a real node.
+    package var snapshotAfterEntries: Int?
 
     package init(nodes: Int, seed: UInt64) {
         self.nodes = nodes
@@ -65,7 +67,8 @@ package struct World: Sendable {
         network = SimulatedNetwork(nodes: settings.nodes)
         checkers = Checkers()
         provision = Provision(
-            nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval)
+            nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval,
+            snapshotAfterEntries: settings.snapshotAfterEntries)
         self.random = random
         for index in nodes.indices { provisionDisk(of: index) }
     }

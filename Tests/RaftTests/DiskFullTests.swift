@@ -105,7 +105,12 @@ struct DiskFullTests {
             let failed = full.write(hardState: vote, entries)
             full.disk.execute(full.log.plan([failed]).prefix(stop))
             full.log.rollBack(to: before, failed: failed)
-            // Meanwhile a later vote.
+            // The same again, if there is space now.
+            var again = full
+            again.commit(hardState: vote, entries)
+            let kept = try again.recover()
+            #expect(kept.hardState == vote && kept.entries.count == 9, "stopped at \(stop)")
+            // Or a later vote meanwhile.
             full.commit(hardState: HardState(term: Term(4)))
             #expect(try full.recover().hardState == HardState(term: Term(4)), "stopped at \(stop)")
             full.commit(entries)

@@ -78,4 +78,23 @@ import Testing
             #expect(cluster.violations.isEmpty, "seed \(seed)")
         }
     }
+
+    @Test("a doubt is dropped only when a quorum is known to lack the entry, and then on disk too")
+    func settled() {
+        let tail = LogPosition(index: LogIndex(3), term: Term(1))
+        var replica = SoloReplica(voters: 5, terms: [1, 1], term: 1, doubtfulTail: tail)
+        replica.advance(by: SoloReplica.timeout * 4)
+        replica.persist()
+        for (voter, isKnown) in [(2, false), (3, false), (4, true)] {
+            let reply = RaftMessage.TailReply(
+                term: replica.core.term, tail: tail, readable: LogIndex(2), doubtful: .zero, configuration: .zero)
+            replica.receive(.tailReply(reply), from: voter)
+            #expect(replica.writes.map(\.settlesDoubt) == (isKnown ? [true] : []), "after replica \(voter)")
+        }
+        replica.persist()
+        #expect(replica.disk.doubtfulTail == nil)
+        replica.crashAndRestart()
+        replica.advance(by: SoloReplica.timeout * 4)
+        #expect(replica.core.role == .preCandidate)
+    }
 }

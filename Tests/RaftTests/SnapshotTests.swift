@@ -63,6 +63,8 @@ struct SnapshotTests {
         var follower = Self.received(terms: [1, 1])
         _ = follower.takeSent()
         while let write = follower.writes.first {
+            // Asked at any moment, it says so only afterwards.
+            follower.receive(Self.chunk(from: 100), from: 2)
             #expect(!Self.replies(follower.takeSent()).contains(.installed), "write \(write.sequence) is not durable")
             follower.persistNext()
         }
