@@ -120,7 +120,12 @@ package struct NodeBrain: Sendable {
 
     package mutating func tick(now: Instant, into effects: inout [NodeEffect]) {
         membership.tick(now: now, into: &gossipEffects)
-        if haltReason == nil { consensus.tick(now: now, into: &raftEffects) }
+        if haltReason == nil {
+            let confirmed = consensus.confirmedAt
+            consensus.tick(now: now, into: &raftEffects)
+            // A voter that is alone confirms its own rounds: no message of another would make the view newer.
+            if consensus.confirmedAt != confirmed { viewVersion += 1 }
+        }
         settle(now: now, into: &effects)
     }
 

@@ -100,21 +100,21 @@ struct SpeedBoardTests {
 
 @Suite("When a node measures itself")
 struct SpeedCheckPlanTests {
-    @Test("three tries at once, two after half a minute, then at doubling intervals up to an hour")
+    @Test("ten tries at most at once, four after five seconds, then at doubling intervals up to an hour")
     func intervals() {
         var plan = SpeedCheckPlan()
         var now = Instant.zero + .seconds(5)
-        #expect(plan.triesDue(measuredAt: nil, now: now) == 3)
+        #expect(plan.triesDue(measuredAt: nil, now: now) == 10)
         plan.noteChecked(now: now)
         var gaps: [Int] = []
-        for _ in 0..<10 {
+        for _ in 0..<12 {
             let last = now
             while plan.triesDue(measuredAt: last, now: now) == nil { now += .seconds(1) }
-            #expect(plan.triesDue(measuredAt: last, now: now) == 2)
+            #expect(plan.triesDue(measuredAt: last, now: now) == 4)
             gaps.append(Int((now - last).inSeconds))
             plan.noteChecked(now: now)
         }
-        #expect(gaps == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600])
+        #expect(gaps == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
     }
 
     @Test("prompts that were measured meanwhile make a check needless")
@@ -122,8 +122,8 @@ struct SpeedCheckPlanTests {
         var plan = SpeedCheckPlan()
         let now = Instant.zero + .seconds(5)
         plan.noteChecked(now: now)
-        #expect(plan.triesDue(measuredAt: now + .seconds(20), now: now + .seconds(40)) == nil)
-        #expect(plan.triesDue(measuredAt: now + .seconds(20), now: now + .seconds(50)) == 2)
+        #expect(plan.triesDue(measuredAt: now + .seconds(3), now: now + .seconds(7)) == nil)
+        #expect(plan.triesDue(measuredAt: now + .seconds(3), now: now + .seconds(8)) == 4)
     }
 
     @Test("a model that comes and goes is not measured more often than every half minute")

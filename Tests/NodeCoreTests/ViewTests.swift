@@ -44,6 +44,20 @@ struct ViewTests {
         #expect(mesh.brains[1].makeView(at: mesh.now).primary(at: mesh.now) == nil)
     }
 
+    @Test("a node that is a mesh of one stays primary and fresh in what it publishes, though nobody ever answers it")
+    func alone() throws {
+        var mesh = try BrainPair(1)
+        mesh.run(for: .seconds(2))
+        var (version, published) = (mesh.brains[0].viewVersion, mesh.brains[0].makeView(at: mesh.now))
+        for _ in 0..<200 {
+            mesh.run(for: .milliseconds(10))
+            if mesh.brains[0].viewVersion != version {
+                (version, published) = (mesh.brains[0].viewVersion, mesh.brains[0].makeView(at: mesh.now))
+            }
+            #expect(published.isPrimary(at: mesh.now) && published.isFresh(at: mesh.now))
+        }
+    }
+
     @Test("a primary that wakes from a pause does not claim to be primary, before it has done anything and after")
     func paused() throws {
         var mesh = try Self.makeMesh()

@@ -37,8 +37,8 @@ package final class SpeedBoard: Sendable {
     /// One measurement moves an average at most as if it were this many times off.
     private static let surpriseMax = 4.0
     /// Shorter prompts and answers say little of the pace.
-    private static let prefillTokensMin = 16
-    private static let decodeTokensMin = 4
+    static let prefillTokensMin = 16
+    static let decodeTokensMin = 4
     private let freshFor: Duration
     private let entries = Mutex<[String: Entry]>([:])
 

@@ -21,8 +21,12 @@ struct SpeedCheck {
     /// Tokens that each try asks for.
     static let outputTokens = 8
     static let timeout: TimeAmount = .seconds(20)
+    /// So many tries in a row that bring nothing better end a check: the machine was undisturbed.
+    private static let barrenTriesMax = 3
+    /// What counts as better.
+    private static let improvement = 1.1
     /// Tries are kept apart, so that nodes that share a server and start together seldom meet at it.
-    private static let pauseMilliseconds = 50...350
+    private static let pauseMilliseconds = 50...600
 
     let pool: NIOLoopBound<UpstreamPool>
     let backend: LocalBackend
@@ -30,6 +34,7 @@ struct SpeedCheck {
     let now: @Sendable () -> Instant
 
     /// - Parameters:
+    ///   - tries: at most.
     ///   - random: drawn from; makes the prompts differ, so that no server answers from its cache.
     ///   - isDisturbed: whether prompts are being served here.
     ///   - announce: told of each try's query before it starts, to cancel it, and nil after it.
@@ -37,9 +42,10 @@ struct SpeedCheck {
         tries: Int, random: inout SeededRandom, isDisturbed: () -> Bool, announce: (SpeedCheckQuery?) -> Void
     ) async -> Finding {
         var best = SpeedBoard.Speed()
-        for number in 0..<tries {
+        var barrenTries = 0
+        for _ in 0..<tries {
             let pause = Self.pauseMilliseconds.lowerBound + random.below(Self.pauseMilliseconds.count)
-            if number > 0 { try? await Task.sleep(for: .milliseconds(pause)) }
+            try? await Task.sleep(for: .milliseconds(pause))
             guard !isDisturbed(), !Task.isCancelled else { return .gaveWay }
             let query = SpeedCheckQuery(pool: pool, api: api, now: now)
             announce(query)
@@ -48,8 +54,11 @@ struct SpeedCheck {
             guard !isDisturbed(), !query.wasCancelled else { return .gaveWay }
             guard let reply else { return .failed }
             let speed = speed(of: reply)
+            let isBetter = (speed.decode ?? 0) > (best.decode ?? 0) * Self.improvement
+            barrenTries = isBetter ? 0 : barrenTries + 1
             best.prefill = [best.prefill, speed.prefill].compactMap(\.self).max()
             best.decode = [best.decode, speed.decode].compactMap(\.self).max()
+            if barrenTries == Self.barrenTriesMax { break }
         }
         return .measured(best)
     }
@@ -83,12 +92,14 @@ struct SpeedCheck {
         let usage = reply.usage
         if let span = usage?.prefill, span > .zero {
             let tokens = usage?.prefillTokens ?? usage?.promptTokens ?? 0
-            if tokens > 0 { speed.prefill = Double(tokens) / (span.inSeconds * slowdown) }
+            if tokens >= SpeedBoard.prefillTokensMin { speed.prefill = Double(tokens) / (span.inSeconds * slowdown) }
         }
-        let written = usage.flatMap { $0.completionTokens > 0 ? $0.completionTokens : nil } ?? reply.pieces
-        if let span = usage?.decode, span > .zero, written > 0 {
+        // A piece holds one token or more.
+        let written = max(usage?.completionTokens ?? 0, reply.pieces)
+        guard written >= SpeedBoard.decodeTokensMin else { return speed }
+        if let span = usage?.decode, span > .zero {
             speed.decode = Double(written) / (span.inSeconds * slowdown)
-        } else if written > 2, reply.writing > .zero {
+        } else if reply.writing > .zero {
             // The first token came with the first piece.
             speed.decode = Double(written - 1) / (reply.writing.inSeconds * slowdown)
         }

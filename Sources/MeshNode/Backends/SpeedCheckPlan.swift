@@ -6,10 +6,13 @@ import Primitives
 /// that is too low keeps work away and so is never corrected by work: hence the repetitions. Their interval doubles, so
 /// that they cost nothing in the long run, and do not keep alive for ever what a server unloads when it is idle.
 package struct SpeedCheckPlan: Hashable, Sendable {
-    private static let intervalMin: Duration = .seconds(30)
+    private static let intervalMin: Duration = .seconds(5)
+    /// However often a model comes and goes.
+    private static let distanceMin: Duration = .seconds(30)
     private static let intervalMax: Duration = .seconds(3600)
-    package static let firstTries = 3
-    package static let laterTries = 2
+    /// At most; see `SpeedCheck.run`.
+    package static let firstTries = 10
+    package static let laterTries = 4
 
     private var interval = Self.intervalMin
     private var dueAt = Instant.zero
@@ -40,6 +43,6 @@ package struct SpeedCheckPlan: Hashable, Sendable {
         guard let checkedAt else { return }
         interval = Self.intervalMin
         isFirst = true
-        dueAt = checkedAt + interval
+        dueAt = checkedAt + Self.distanceMin
     }
 }

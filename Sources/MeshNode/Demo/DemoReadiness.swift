@@ -5,7 +5,7 @@ import Primitives
 /// each knows how fast the others are.
 enum DemoReadiness {
     /// Speeds are waited for no longer than this: without them prompts go to nodes that are hoped to be fast.
-    private static let speedsLimit: Duration = .seconds(5)
+    private static let speedsLimit: Duration = .seconds(10)
 
     struct Line: Encodable {
         let ready = true

@@ -101,6 +101,7 @@ package struct Delegation: Hashable, Sendable {
             writer.write(UInt8(0))
             writer.write(id.high)
             writer.write(id.low)
+        case .local: preconditionFailure("no prompt comes in through the local socket")
         case .apiKey(let id):
             writer.write(UInt8(1))
             writer.write(id.high)

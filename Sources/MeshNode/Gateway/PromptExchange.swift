@@ -26,6 +26,7 @@ final class PromptExchange: AttemptOwner {
     private let startedAt: Instant
 
     private var budget = AttemptBudget()
+    private var triedCount = 0
     private var excluded: [NodeID] = []
     private var attempt: Attempt?
     private var ticket: RequestTicket?
@@ -114,6 +115,7 @@ final class PromptExchange: AttemptOwner {
 
     private func run(_ decision: RoutingDecision) {
         self.decision = decision
+        triedCount += 1
         let winner = decision.winner
         ticket = gateway.routing.noteStarted(winner, promptTokens: prompt.promptTokens, now: gateway.now())
         let roundTrip = Duration.nanoseconds(Int64(winner.estimate.roundTrip * 1e9))
@@ -284,7 +286,7 @@ final class PromptExchange: AttemptOwner {
             .object([
                 "model": .string(prompt.model), "node": decision.map { .string($0.winner.nodeName) } ?? .null,
                 "backend": decision.map { .string($0.winner.backend) } ?? .null,
-                "result": .string(result), "attempts": .integer(budget.attempts),
+                "result": .string(result), "attempts": .integer(triedCount),
                 "eta_ms": decision.map { .integer(Int($0.eta * 1000)) },
                 "first_byte_ms": firstShownAt.map { .integer(($0 - startedAt).inMilliseconds) },
                 "total_ms": .integer((now - startedAt).inMilliseconds),
