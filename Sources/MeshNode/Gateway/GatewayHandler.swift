@@ -27,6 +27,7 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private static let heldPartsMax = 256
     private static let admissionRetryInterval: TimeAmount = .milliseconds(10)
     private static let admissionWaitMax: Duration = .seconds(1)
+    private static let lingerSpan: TimeAmount = .seconds(1)
 
     private let gateway: Gateway
     private let reader: TurnReader
@@ -44,6 +45,7 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var readIsDue = false
     private var quiescing: Any?
     private var admissionRetry: Scheduled<Void>?
+    private var lingering: Scheduled<Void>?
 
     init(gateway: Gateway, access: GatewayAccess) {
         self.gateway = gateway
@@ -272,7 +274,13 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.turn = nil
         if turn.closes {
             isClosing = true
-            return context.close(promise: nil)
+            guard !turn.isRequestComplete else { return context.close(promise: nil) }
+            // Closing over unread bytes resets the connection, and the reset may overtake the answer (RFC 9112 §9.6): what
+            // still comes is read and thrown away for a moment.
+            lingering = context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerSpan) {
+                context.close(promise: nil)
+            }
+            return
         }
         if let event = quiescing {
             quiescing = nil
@@ -284,6 +292,7 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// The client is gone.
     private func leave() {
         admissionRetry?.cancel()
+        lingering?.cancel()
         let exchange = turn?.exchange
         turn = nil
         held.removeAll()
