@@ -13,25 +13,39 @@ struct DoctorCommand: AsyncParsableCommand {
     @Option(help: "The node's YAML configuration.")
     var config: String
 
+    @Flag(help: "Print JSON, for programs.")
+    var json = false
+
     func run() async throws {
-        try await Failure.explained {
+        try await Failure.explained(json: json) {
             let config = try ConfigFile.load(config)
-            print("configuration  in order: \(config.name), \(config.peers.count) peers, \(config.backends.count) backends")
+            note(
+                "configuration",
+                "in order: \(config.name), \(config.peers.count) peers, \(config.backends.count) backends")
             _ = try Secrets.load(config.secretsFile)
-            print("secrets        in order: \(config.secretsFile)")
+            note("secrets", "in order: \(config.secretsFile)")
             let data = try DataDirectory.open(config.dataDirectory, name: config.name)
-            print("data directory in order: node \(data.identity.nodeID), \(data.roster.entries.count) members")
+            note("data directory", "in order: node \(data.identity.nodeID), \(data.roster.entries.count) members")
             guard let entry = data.roster.entry(of: data.identity.nodeID) else {
                 preconditionFailure("DataDirectory.open checked that this node is in its roster")
             }
             guard data.hasStarted else {
-                print("log            empty: this node was provisioned and has never run")
-                return
+                return note("log", "empty: this node was provisioned and has never run")
             }
             let directory = try DurableDirectory(path: data.logPath)
             let recovery = try WriteAheadLog.recover(
                 from: directory, cluster: data.roster.cluster, replica: entry.replica)
-            for line in recovery.report() { print("log            \(line)") }
+            for line in recovery.report() { note("log", line) }
+        }
+    }
+
+    /// A line for people, or `{"part", "finding"}`.
+    private func note(_ part: String, _ finding: String) {
+        if json {
+            let document = JSONValue.object(["part": .string(part), "finding": .string(finding)])
+            print(String(decoding: document.encode(), as: UTF8.self))
+        } else {
+            print(part.padding(toLength: 15, withPad: " ", startingAt: 0) + finding)
         }
     }
 }

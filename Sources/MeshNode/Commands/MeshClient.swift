@@ -2,13 +2,59 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOPosix
+import Primitives
 
 /// The HTTP API as the command line uses it. docs/API.md describes the documents.
-struct MeshClient {
+struct MeshClient: Sendable {
+    enum Method: String { case GET, POST, PUT, DELETE }
+
+    /// The agent answered, and the answer is no.
     struct Refused: Error, CustomStringConvertible {
         let status: UInt
+        /// The last part of a problem document's `type`; empty where there is none.
+        let kind: String
         let detail: String
-        var description: String { "HTTP \(status): \(detail)" }
+        var description: String { "\(detail) (HTTP \(status))" }
+    }
+
+    /// No agent was reached: nothing was asked.
+    struct Unreachable: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    /// A change was asked for and nothing was heard of it any more.
+    struct Unanswered: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    struct Reply {
+        let status: UInt
+        let fields: HTTPHeaders
+        let body: ByteBuffer
+
+        var bytes: [UInt8] { Array(body.readableBytesView) }
+
+        /// The digits of its `ETag`.
+        var revision: String? {
+            let digits = fields.first(name: "ETag")?.filter(\.isNumber)
+            return digits?.isEmpty == false ? digits : nil
+        }
+
+        func decoded<T: Decodable>(as type: T.Type) throws -> T {
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(type, from: Data(bytes))
+        }
+
+        /// Empty where the body is.
+        var json: JSONValue {
+            get throws {
+                guard body.readableBytes > 0 else { return .object([]) }
+                return try JSONParser.parse(bytes)
+            }
+        }
     }
 
     struct Status: Decodable {
@@ -37,6 +83,12 @@ struct MeshClient {
             let state: String
             let address: String
             let http: String?
+            let isPrimary: Bool
+            let isVoter: Bool
+            let `class`: String?
+            let rank: Int?
+            let incarnation: String
+            let roundTripMs: Double?
             let health: Health?
         }
         struct Quorum: Decodable {
@@ -50,20 +102,57 @@ struct MeshClient {
         let role: String
         let commitIndex: UInt64
         let quorum: Quorum
+        let isIsolated: Bool
         let members: [Member]
     }
 
+    /// Longest wait for the whole of an answer. The mesh itself answers a change within some seconds, or says that its
+    /// outcome is unknown.
+    private static let answerTimeout: Duration = .seconds(15)
+    private static let answerBytesMax = 16 << 20
+
+    /// A URL without a path.
     let base: String
     var token: String?
+    /// How the agent is called where something must be said of it.
+    var place: String { socket?.path ?? base }
+    private var socket: LocalSocket?
+    private var http = HTTPClient.shared
+
+    init(base: String, token: String? = nil) {
+        self.base = base
+        self.token = token
+    }
+
+    /// For commands, which say at once that nobody listens rather than try again and again.
+    static func atAddress(_ url: String, token: String?) -> MeshClient {
+        var client = MeshClient(base: url, token: token)
+        client.http = impatient
+        return client
+    }
+
+    static func throughSocket(_ socket: LocalSocket) -> MeshClient {
+        let host = socket.path.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+        var client = MeshClient(base: "http+unix://\(host)")
+        client.socket = socket
+        client.http = impatient
+        return client
+    }
+
+    /// Lives as long as the program, so nobody shuts it down.
+    private static let impatient: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout.connect = .seconds(5)
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     func status() async throws -> Status {
-        try await decode(request(.GET, "/mesh/v1/status"))
+        try await send(.GET, "/mesh/v1/status").decoded(as: Status.self)
     }
 
     /// The status document as it came.
-    func statusText() async throws -> String {
-        String(buffer: try await request(.GET, "/mesh/v1/status"))
-    }
+    func statusText() async throws -> String { String(buffer: try await send(.GET, "/mesh/v1/status").body) }
 
     func login(user: String, password: String) async throws -> String {
         struct Credentials: Encodable {
@@ -72,8 +161,7 @@ struct MeshClient {
         }
         struct Session: Decodable { let accessToken: String }
         let body = try JSONEncoder().encode(Credentials(username: user, password: password))
-        let session: Session = try await decode(request(.POST, "/mesh/v1/auth/login", body: body))
-        return session.accessToken
+        return try await send(.POST, "/mesh/v1/auth/login", body: body).decoded(as: Session.self).accessToken
     }
 
     /// A key with the rights of a user: prompts, status and events.
@@ -83,56 +171,141 @@ struct MeshClient {
             let role = "user"
         }
         struct Made: Decodable { let key: String }
-        let made: Made = try await decode(
-            request(.POST, "/mesh/v1/keys", body: try JSONEncoder().encode(Wish(label: label))))
-        return made.key
+        let wish = try JSONEncoder().encode(Wish(label: label))
+        return try await send(.POST, "/mesh/v1/keys", body: wish).decoded(as: Made.self).key
     }
 
     func models() async throws -> [String] {
         struct Model: Decodable { let id: String }
         struct List: Decodable { let data: [Model] }
-        let list: List = try await decode(request(.GET, "/v1/models"))
-        return list.data.map(\.id)
+        return try await send(.GET, "/v1/models").decoded(as: List.self).data.map(\.id)
     }
 
     func isLive() async -> Bool {
-        (try? await request(.GET, "/health/live")) != nil
+        (try? await send(.GET, "/health/live")) != nil
     }
 
     /// Names a primary and is caught up with it.
     func isReady() async -> Bool {
-        (try? await request(.GET, "/health/ready")) != nil
+        (try? await send(.GET, "/health/ready")) != nil
     }
 
     /// A write that the mesh must agree on.
     func put(key: String, value: String) async throws {
-        _ = try await request(.PUT, "/mesh/v1/kv/\(key)", body: Data(value.utf8))
+        _ = try await send(.PUT, "/mesh/v1/kv/\(key)", body: Data(value.utf8))
     }
 
-    private func decode<T: Decodable>(_ body: ByteBuffer) throws -> T {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(T.self, from: Data(body.readableBytesView))
+    /// One request and its whole answer; anything but a success is thrown.
+    func send(
+        _ method: Method, _ path: String, body: Data? = nil, fields: [String: String] = [:]
+    ) async throws -> Reply {
+        let request = makeRequest(method, path, body: body, fields: fields)
+        return try await explained(isChange: method != .GET) {
+            try await Self.within(Self.answerTimeout) {
+                let response = try await http.execute(request, timeout: .seconds(5))
+                let content = try await response.body.collect(upTo: Self.answerBytesMax)
+                guard (200..<300).contains(response.status.code) else {
+                    throw Self.refusal(response.status, content)
+                }
+                return Reply(status: response.status.code, fields: response.headers, body: content)
+            }
+        }
     }
 
-    private func request(_ method: Method, _ path: String, body: Data? = nil) async throws -> ByteBuffer {
+    /// An answer without end, such as events: handed over piece by piece as they come.
+    func stream(_ path: String, _ take: (ByteBuffer) async throws -> Void) async throws {
+        let request = makeRequest(.GET, path, body: nil, fields: [:])
+        try await explained(isChange: false) {
+            let response = try await http.execute(request, deadline: .distantFuture)
+            guard response.status == .ok else {
+                throw Self.refusal(response.status, try await response.body.collect(upTo: Self.answerBytesMax))
+            }
+            for try await piece in response.body { try await take(piece) }
+        }
+    }
+
+    private func makeRequest(
+        _ method: Method, _ path: String, body: Data?, fields: [String: String]
+    ) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: base + path)
         request.method = HTTPMethod(rawValue: method.rawValue)
         request.headers.add(name: "User-Agent", value: "meshnode \(Agent.version) command line")
+        if socket != nil { request.headers.add(name: "Host", value: "localhost") }
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        if let body {
+        for (name, value) in fields { request.headers.add(name: name, value: value) }
+        if body != nil, fields["Content-Type"] == nil {
             request.headers.add(name: "Content-Type", value: "application/json")
-            request.body = .bytes(ByteBuffer(bytes: body))
         }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(5))
-        let content = try await response.body.collect(upTo: 4 << 20)
-        guard (200..<300).contains(response.status.code) else {
-            struct Problem: Decodable { let detail: String? }
-            let problem = try? JSONDecoder().decode(Problem.self, from: Data(content.readableBytesView))
-            throw Refused(status: response.status.code, detail: problem?.detail ?? response.status.reasonPhrase)
-        }
-        return content
+        if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
+        return request
     }
 
-    private enum Method: String { case GET, POST, PUT }
+    private static func refusal(_ status: HTTPResponseStatus, _ content: ByteBuffer) -> Refused {
+        let problem = try? JSONParser.parse(Array(content.readableBytesView))
+        return Refused(
+            status: status.code, kind: problem?["type"]?.text?.split(separator: ":").last.map(String.init) ?? "",
+            detail: problem?["detail"]?.text ?? status.reasonPhrase)
+    }
+
+    /// Tells apart what a failed exchange may have left behind.
+    private func explained<Value>(isChange: Bool, _ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch let refused as Refused {
+            throw refused
+        } catch let error where Self.isFailureToConnect(error) {
+            throw Unreachable("no agent answers at \(place): is it running? (\(Self.words(for: error)))")
+        } catch let error as HTTPClientError where error == .invalidURL || error == .emptyHost {
+            throw UsageError("'\(place)' is no address of an agent")
+        } catch let error where error is IOError || error is HTTPClientError || error is Silence {
+            guard isChange else {
+                throw Unreachable("the agent at \(place) does not answer (\(Self.words(for: error)))")
+            }
+            throw Unanswered(
+                description:
+                    "the agent at \(place) was lost before it answered (\(Self.words(for: error))): it may have been "
+                    + "done, so look before you try again")
+        }
+    }
+
+    private static func isFailureToConnect(_ error: any Error) -> Bool {
+        if error is NIOConnectionError { return true }
+        if let error = error as? IOError {
+            return [ECONNREFUSED, ENOENT, EACCES, EHOSTUNREACH, ENETUNREACH].contains(error.errnoCode)
+        }
+        return error as? HTTPClientError == .connectTimeout
+    }
+
+    private static func words(for error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { words(for: $0.error) } ?? "its name is not known"
+        case let error as IOError: String(cString: strerror(error.errnoCode))
+        case is Silence: "no answer within \(answerTimeout.inMilliseconds / 1000) s"
+        default: "\(error)"
+        }
+    }
+
+    private struct Silence: Error {}
+
+    private static func within<Value: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await withThrowingTaskGroup(of: Value.self) { group in
+            group.addTask(operation: body)
+            group.addTask {
+                try await Task.sleep(for: limit)
+                throw Silence()
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw Silence() }
+            return first
+        }
+    }
+}
+
+extension String {
+    /// As one segment of a path or one value of a query.
+    var urlSegment: String {
+        let plain = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+        return addingPercentEncoding(withAllowedCharacters: plain) ?? ""
+    }
 }

@@ -19,6 +19,8 @@ struct RunCommand: AsyncParsableCommand {
     var untilInputEnds = false
 
     func run() async throws {
+        // Whatever this process creates is for its user alone.
+        umask(0o077)
         if untilInputEnds { InputWatch.endProcessWithInput() }
         try await Failure.explained {
             let config = try ConfigFile.load(config)
@@ -26,20 +28,6 @@ struct RunCommand: AsyncParsableCommand {
             logger.logLevel = Logger.Level(rawValue: config.logLevel) ?? .notice
             logger[metadataKey: "node"] = "\(config.name)"
             try await Agent(config: config, logger: logger).run()
-        }
-    }
-}
-
-/// Turns an error into one line on standard error and a non-zero exit.
-enum Failure {
-    static func explained(_ body: () async throws -> Void) async throws {
-        do {
-            try await body()
-        } catch let exit as ExitCode {
-            throw exit
-        } catch {
-            FileHandle.standardError.write(Data("meshnode: \(error)\n".utf8))
-            throw ExitCode(1)
         }
     }
 }

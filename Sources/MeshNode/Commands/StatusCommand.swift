@@ -5,26 +5,20 @@ import Foundation
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show the mesh as one node sees it.",
-        discussion: "Needs an API key or access token: --token, or the environment variable MESHNODE_TOKEN.")
+        usage: "meshnode status [<options>]",
+        discussion: AgentOptions.explained(
+            """
+            Who is primary, how many voters are within reach, and each node's load. '*' marks the primary, 'running' is \
+            requests being generated over slots.
+            """))
 
-    @Option(help: "A node's address.")
-    var http = "http://127.0.0.1:3000"
-
-    @Option(help: "API key or access token.")
-    var token: String?
-
-    @Flag(help: "Print the status document as JSON.")
-    var json = false
+    @OptionGroup(title: "Common") var options: AgentOptions
 
     func run() async throws {
-        try await Failure.explained {
-            let token = token ?? ProcessInfo.processInfo.environment["MESHNODE_TOKEN"]
-            let client = MeshClient(base: http, token: token)
-            if json {
-                print(try await client.statusText())
-            } else {
-                print(StatusTable.render(try await client.status()).joined(separator: "\n"))
-            }
+        try await options.ask { agent in
+            let reply = try await agent.client.send(.GET, "/mesh/v1/status")
+            let (document, status) = (try reply.json, try reply.decoded(as: MeshClient.Status.self))
+            agent.show(document) { StatusTable.render(status) }
         }
     }
 }

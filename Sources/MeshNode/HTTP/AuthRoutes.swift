@@ -36,7 +36,8 @@ struct AuthRoutes {
         return try await signedIn(terms, token, role: user.role, isBrowser: exchange.isFromBrowser)
     }
 
-    private func checkedUser(_ name: UserName, _ password: String, source: String) async throws(Problem) -> User {
+    /// Counts against the limits on tries, as every check of a password does.
+    func checkedUser(_ name: UserName, _ password: String, source: String) async throws(Problem) -> User {
         if let seconds = surface.loginGuard.begin(user: name, source: source, now: surface.core.now()) {
             throw .tooMany("Too many tries to sign in. Wait \(seconds) s.", retryAfterSeconds: seconds)
         }

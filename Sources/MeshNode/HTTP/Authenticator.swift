@@ -69,6 +69,7 @@ package final class Authenticator: Sendable {
                 switch caller.proof {
                 case .token(let id), .cookie(let id): try holder(of: id, proof: caller.proof, view, now)
                 case .apiKey(let id): try holder(ofKey: id, view, now)
+                case .local: caller  // holds as long as its connection
                 }
             return current.role.reach >= caller.role.reach
         } catch { return false }

@@ -11,6 +11,8 @@ package struct Caller: Hashable, Sendable {
         /// A browser's cookie together with its header secret.
         case cookie(SessionID)
         case apiKey(APIKeyID)
+        /// The kernel's word that it is the agent's own user, on the local socket (`LocalDoor`).
+        case local
     }
 
     package let user: UserName
@@ -26,11 +28,11 @@ package struct Caller: Hashable, Sendable {
         self.isCutOff = isCutOff
     }
 
-    /// The session behind the request; nil for an API key.
+    /// The session behind the request; nil for an API key and for the local socket.
     package var session: SessionID? {
         switch proof {
         case .token(let id), .cookie(let id): id
-        case .apiKey: nil
+        case .apiKey, .local: nil
         }
     }
 }

@@ -23,16 +23,18 @@ package struct HTTPService: Service {
     /// Checks everything that can be checked before listening.
     /// - Parameters:
     ///   - files: the interface's folder; looked up beside the binary by default.
+    ///   - departure: what a local `leave` ends the agent with.
     ///   - onRunning: told the port, once connections are accepted.
     package static func make(
         config: NodeConfig, core: any MeshCore, secrets: NodeSecrets, files: InterfaceFiles, hooks: GatewayHooks = .none,
-        passwordLimits: PasswordHash.Limits = .standard,
+        passwordLimits: PasswordHash.Limits = .standard, departure: Departure = Departure(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) async throws(StartFailure) -> HTTPService {
         try checkListener(config.http)
         let surface = try await HTTPSurface(
-            config: config, core: core, secrets: secrets, files: files, hooks: hooks, passwordLimits: passwordLimits)
+            config: config, core: core, secrets: secrets, files: files, hooks: hooks, passwordLimits: passwordLimits,
+            departure: departure)
         let server = try hooks.wrapServer(builder(config.http, hooks.handlers(surface)))
         let application = Application(
             responder: Responder(surface: surface), server: server,

@@ -21,6 +21,8 @@ package struct HTTPSurface: Sendable {
     let browserRefresher: BrowserRefresher
     package let files: InterfaceFiles
     let streams = StreamQuota()
+    /// How the local socket's `leave` ends the agent.
+    let departure: Departure
     let responseCounts = ResponseCounts()
     let explain: RouteExplainer?
     /// The gateway's own figures, in Prometheus' text format.
@@ -28,7 +30,7 @@ package struct HTTPSurface: Sendable {
 
     init(
         config: NodeConfig, core: any MeshCore, secrets: NodeSecrets, files: InterfaceFiles, hooks: GatewayHooks,
-        passwordLimits: PasswordHash.Limits
+        passwordLimits: PasswordHash.Limits, departure: Departure
     ) async throws(StartFailure) {
         self.core = core
         self.config = config
@@ -45,6 +47,7 @@ package struct HTTPSurface: Sendable {
         loginGuard = LoginGuard(attemptsPerMinute: config.limits.loginAttemptsPerMinute)
         browserRefresher = BrowserRefresher(secrets: secrets, isSecure: config.http.certificateFile != nil)
         explain = hooks.explain
+        self.departure = departure
         gatewayMetrics = hooks.metrics
     }
 

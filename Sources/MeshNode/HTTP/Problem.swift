@@ -28,7 +28,8 @@ package struct Problem: Error, Sendable {
         return problem
     }
 
-    package var response: Response {
+    /// The document's text.
+    var document: ByteBuffer {
         var object = JSONText()
         object.open("{")
         object.field("type", "urn:meshnode:problem:\(kind)")
@@ -36,10 +37,14 @@ package struct Problem: Error, Sendable {
         object.field("status", status.code)
         object.field("detail", detail)
         object.close("}")
+        return object.buffer
+    }
+
+    package var response: Response {
         var headers = fields
         headers[.contentType] = "application/problem+json"
         headers[.cacheControl] = "no-store"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: object.buffer))
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: document))
     }
 }
 

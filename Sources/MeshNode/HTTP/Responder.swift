@@ -20,6 +20,8 @@ struct ConnectionContext: RequestContext {
 /// credentials, limit, and only then the route.
 struct Responder: HTTPResponder {
     let surface: HTTPSurface
+    /// Set on the local socket: who comes in there, and what is served to them.
+    var door: LocalDoor?
 
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
         var response: Response
@@ -39,6 +41,13 @@ struct Responder: HTTPResponder {
                 detail: "This node failed to serve the request; its log says why. Try another node."
             ).response
         }
+        if let door, request.method != .get, request.method != .head {
+            context.logger.notice(
+                "local command",
+                metadata: [
+                    "user": "\(door.user)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                ])
+        }
         Self.addSecurityFields(to: &response.headers)
         surface.responseCounts.add(response.status.code)
         return request.method == .head ? response.createHeadResponse() : response
@@ -55,12 +64,17 @@ struct Responder: HTTPResponder {
 
         let entry: RouteEntry
         let parameter: String
-        switch surface.table.match(request.method, path) {
+        switch (door?.table ?? surface.table).match(request.method, path) {
         case .found(let found, let value): (entry, parameter) = (found, value)
         case .wrongMethod(let allowed): throw Problem.wrongMethod(allowed: allowed)
         case .unknown: throw Problem.notFound("There is nothing at \(path).")
         }
-        let caller = try await surface.admit(entry.access, request.headers)
+        let caller =
+            if let door {
+                try door.admit(entry.operation, view: surface.core.view, now: surface.core.now()) as Caller?
+            } else {
+                try await surface.admit(entry.access, request.headers)
+            }
         let exchange = Exchange(
             request: request, path: path, parameter: parameter, caller: caller, source: context.source)
         var response = try await surface.serve(entry.operation, exchange)
@@ -107,15 +121,19 @@ extension HTTPSurface {
         case .me: try auth.me(exchange)
         case .sessions: try sessions.list(exchange)
         case .endSession: try await sessions.end(exchange)
+        case .endSessions: try await sessions.endAll(exchange)
         case .status: cluster.status()
         case .events: try cluster.events(exchange)
         case .explainRoute: try await cluster.explain(exchange)
+        case .leave: try LeaveRoute(surface: self).leave(exchange)
         case .listValues: try await values.list(exchange)
         case .readValue: try await values.read(exchange)
         case .writeValue: try await values.write(exchange)
         case .deleteValue: try await values.delete(exchange)
         case .listUsers: try users.list(exchange)
         case .createUser: try await users.create(exchange)
+        case .setRole: try await users.setRole(exchange)
+        case .setPassword: try await users.setPassword(exchange)
         case .removeUser: try await users.remove(exchange)
         case .listKeys: try keys.list(exchange)
         case .createKey: try await keys.create(exchange)

@@ -4,10 +4,10 @@ import HTTPTypes
 /// What a request may ask for; `Responder` and the gateway's handler each serve their part.
 package enum Operation: Hashable, Sendable {
     case home, interfaceFile, keySet, metrics, health, live, ready
-    case login, refresh, logout, browserToken, me, sessions, endSession
-    case status, events, explainRoute
+    case login, refresh, logout, browserToken, me, sessions, endSession, endSessions
+    case status, events, explainRoute, leave
     case listValues, readValue, writeValue, deleteValue
-    case listUsers, createUser, removeUser
+    case listUsers, createUser, setRole, setPassword, removeUser
     case listKeys, createKey, removeKey
     case ollamaVersion, ollamaTags, ollamaChat, ollamaGenerate
     case openAIModels, openAIModel, openAIChat
@@ -27,6 +27,10 @@ extension RouteTable {
         RouteTable(entries: endpoints + files.map { RouteEntry(.get, "/\($0)", .anonymous, .interfaceFile) })
     }
 
+    /// What the local socket serves: the same, but for the interface, and what only this machine may ask of its agent.
+    package static let local = RouteTable(
+        entries: endpoints + [RouteEntry(.post, "/mesh/v1/leave", .signedIn(.admin), .leave)])
+
     private static let endpoints: [RouteEntry] = [
         RouteEntry(.get, "/", .anonymous, .home),
         RouteEntry(.get, "/health", .anonymous, .health),
@@ -41,6 +45,7 @@ extension RouteTable {
         RouteEntry(.post, "/mesh/v1/auth/token", .signedIn(.user), .browserToken),
         RouteEntry(.get, "/mesh/v1/auth/me", .signedIn(.service), .me),
         RouteEntry(.get, "/mesh/v1/auth/sessions", .signedIn(.user), .sessions),
+        RouteEntry(.delete, "/mesh/v1/auth/sessions", .signedIn(.user), .endSessions),
         RouteEntry(.delete, "/mesh/v1/auth/sessions/{id}", .signedIn(.user), .endSession),
 
         RouteEntry(.get, "/mesh/v1/status", .signedIn(.user), .status),
@@ -54,6 +59,8 @@ extension RouteTable {
 
         RouteEntry(.get, "/mesh/v1/users", .signedIn(.admin), .listUsers),
         RouteEntry(.post, "/mesh/v1/users", .signedIn(.admin), .createUser),
+        RouteEntry(.put, "/mesh/v1/users/{name}/role", .signedIn(.admin), .setRole),
+        RouteEntry(.put, "/mesh/v1/users/{name}/password", .signedIn(.user), .setPassword),
         RouteEntry(.delete, "/mesh/v1/users/{name}", .signedIn(.admin), .removeUser),
 
         RouteEntry(.get, "/mesh/v1/keys", .signedIn(.user), .listKeys),

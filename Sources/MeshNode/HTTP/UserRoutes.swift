@@ -35,11 +35,11 @@ struct UserRoutes {
         guard let name = UserName(wanted.username.precomposedStringWithCanonicalMapping) else {
             throw Problem.invalid("A user name has 1 to 64 bytes and no control characters.")
         }
-        guard let role = Role(name: wanted.role ?? "user") else { throw Problem.unknownRole }
-        guard (Self.passwordBytesMin...PasswordChecker.passwordBytesMax).contains(wanted.password.utf8.count) else {
-            throw Problem.invalid(
-                "A password has \(Self.passwordBytesMin) to \(PasswordChecker.passwordBytesMax) bytes.")
+        guard !name.text.hasPrefix(LocalDoor.namePrefix) else {
+            throw Problem.invalid("Names that begin with `\(LocalDoor.namePrefix)` are kept for nodes' own command lines.")
         }
+        guard let role = Role(name: wanted.role ?? "user") else { throw Problem.unknownRole }
+        try Self.checkLength(ofPassword: wanted.password)
         guard surface.core.view.authority.users[name] == nil else { throw Problem.refused(.userExists) }
         let verifier = try await surface.passwords.makeVerifier(wanted.password)
         _ = try await surface.commit(.createUser(name: name, verifier: verifier, role: role))
@@ -49,11 +49,57 @@ struct UserRoutes {
         }
     }
 
+    /// Counts from the next request on; sessions go on.
+    func setRole(_ exchange: Exchange) async throws -> Response {
+        struct Wanted: Decodable { let role: String }
+        let name = try Self.name(in: exchange)
+        guard let role = Role(name: try await exchange.json(Wanted.self).role) else { throw Problem.unknownRole }
+        _ = try await surface.commit(.setRole(name: name, role: role))
+        return .noContent
+    }
+
+    /// One's own, with the present one; an admin may set another's without. All other sessions of that user end: whoever
+    /// knew the old password is out.
+    func setPassword(_ exchange: Exchange) async throws -> Response {
+        struct Wanted: Decodable {
+            let password: String
+            let current_password: String?
+        }
+        let caller = try exchange.caller()
+        let name = try Self.name(in: exchange)
+        let wanted = try await exchange.json(Wanted.self)
+        try Self.checkLength(ofPassword: wanted.password)
+        if name == caller.user {
+            guard let current = wanted.current_password else {
+                throw Problem.invalid("Your own password is changed with `current_password`.")
+            }
+            _ = try await AuthRoutes(surface: surface).checkedUser(name, current, source: exchange.source)
+        } else {
+            guard caller.role == .admin else { throw Problem.auth(.roleTooLow(needed: .admin)) }
+            guard surface.core.view.authority.users[name] != nil else { throw Problem.refused(.unknownUser) }
+        }
+        let verifier = try await surface.passwords.makeVerifier(wanted.password)
+        _ = try await surface.commit(.setPassword(name: name, verifier: verifier))
+        _ = try await surface.commit(.revokeAllSessions(of: name, except: caller.session))
+        return .noContent
+    }
+
+    private static func name(in exchange: Exchange) throws(Problem) -> UserName {
+        guard let name = UserName(exchange.parameter.precomposedStringWithCanonicalMapping) else {
+            throw .refused(.unknownUser)
+        }
+        return name
+    }
+
+    private static func checkLength(ofPassword password: String) throws(Problem) {
+        guard (passwordBytesMin...PasswordChecker.passwordBytesMax).contains(password.utf8.count) else {
+            throw .invalid("A password has \(passwordBytesMin) to \(PasswordChecker.passwordBytesMax) bytes.")
+        }
+    }
+
     /// Ends the user's sessions and API keys with it.
     func remove(_ exchange: Exchange) async throws -> Response {
-        guard let name = UserName(exchange.parameter.precomposedStringWithCanonicalMapping) else {
-            throw Problem.refused(.unknownUser)
-        }
+        let name = try Self.name(in: exchange)
         _ = try await surface.commit(.removeUser(name: name))
         return .noContent
     }

@@ -37,20 +37,25 @@ struct Agent {
                 problem: isInUse ? PortHolder.explain(config.http.listen) : "cannot be listened on (\(error))",
                 advice: isInUse ? "nothing was started" : "write an address of this machine; nothing was started")
         }
+        let socket = try await LocalSocket.claim(config, logger: logger)
         let cluster = ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret)
         let mesh = try startMesh(cluster: cluster)
         let gateway = try Gateway(
             config: config, core: mesh.core, identity: data.identity,
             sealing: ClusterKeySealing(cluster: cluster, me: data.identity.nodeID), backendKeys: secrets.backendKeys)
+        let departure = Departure()
         let http = try await HTTPService.make(
             config: config, core: mesh.core, secrets: NodeSecrets(data.identity),
-            files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks, logger: logger,
+            files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks,
+            departure: departure, logger: logger,
             onRunning: { port in logger.notice("serving", metadata: ["http": "\(config.http.listen.host):\(port)"]) })
-        let services: [any Service] = [
+        var services: [any Service] = [
             mesh, http, GatewayService(gateway: gateway),
             HealthService(core: mesh.core, interval: config.health.interval, configured: config.health.gpus),
             AdministratorService(core: mesh.core, administrator: secrets.administrator, logger: logger),
         ]
+        if let socket { services.append(LocalService(socket, config: config, surface: http.surface, logger: logger)) }
+        services.append(departure)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map {

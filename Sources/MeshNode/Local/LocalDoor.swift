@@ -1,0 +1,74 @@
+import Authority
+import Foundation
+import HTTPTypes
+import NodeCore
+import Primitives
+
+/// Who comes in through the local socket, and how far that reaches.
+///
+/// Whoever runs as the agent's user can read its keys already, so the kernel's word for that user counts as an
+/// administrator's, by a name that no person has: `local@aurora`. That name is what the agent's log and the author of a
+/// stored value show. It is in no table, so it has no session, no keys and no password, and it exists on this node alone.
+///
+/// Three things stay closed, because they would hand out more than this machine's own word:
+/// - signing in and making API keys: both act for a person, everywhere, and outlive the access that made them;
+/// - prompts: the agent that serves one checks the caller in its own tables, where this one is not;
+/// - on a node of class `edge`, which can be stolen, all that reads or changes what belongs to people.
+package struct LocalDoor: Sendable {
+    /// No user of the mesh may be called so.
+    package static let namePrefix = "local@"
+
+    package let table: RouteTable
+    let user: UserName
+    private let trustClass: TrustClass
+
+    package init(_ config: NodeConfig) {
+        table = .local
+        trustClass = config.trustClass
+        // Node names are ASCII without control characters; a long one is cut to what a user name holds.
+        let name = Self.namePrefix + config.name.prefix(64 - Self.namePrefix.utf8.count)
+        guard let user = UserName(name) else { preconditionFailure("\(name) is no user name") }
+        self.user = user
+    }
+
+    package func admit(_ operation: Operation, view: ClusterView, now: Instant) throws(Problem) -> Caller {
+        switch Self.reach(of: operation) {
+        case .everyNode: break
+        case .coreNode:
+            guard trustClass == .core else {
+                throw .notThroughSocket(
+                    "This node's class is `edge`: here, people's data needs a person's own sign-in.")
+            }
+        case .nowhere(let reason): throw .notThroughSocket(reason)
+        }
+        return Caller(user: user, role: .admin, proof: .local, isCutOff: !view.isFresh(at: now))
+    }
+
+    private enum Reach {
+        case everyNode
+        case coreNode
+        case nowhere(String)
+    }
+
+    private static func reach(of operation: Operation) -> Reach {
+        switch operation {
+        case .health, .live, .ready, .metrics, .keySet, .me, .status, .events, .explainRoute, .leave: .everyNode
+        case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listUsers,
+            .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey:
+            .coreNode
+        case .login, .refresh, .logout, .browserToken: .nowhere("Nobody signs in through the local socket.")
+        case .createKey: .nowhere("An API key acts for a person, who must sign in to make it.")
+        case .ollamaVersion, .ollamaTags, .ollamaChat, .ollamaGenerate, .openAIModels, .openAIModel, .openAIChat:
+            .nowhere("Prompts are asked in a person's name.")
+        case .home, .interfaceFile: .nowhere("The interface is for browsers.")
+        }
+    }
+}
+
+extension Problem {
+    fileprivate static func notThroughSocket(_ reason: String) -> Problem {
+        Problem(
+            "not-through-socket", .forbidden, "Not through the local socket",
+            detail: reason + " Sign in with --user, at an address (--url or --config).")
+    }
+}
