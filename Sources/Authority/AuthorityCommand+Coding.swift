@@ -20,6 +20,10 @@ extension AuthorityCommand {
         case putValue = 14
         case deleteValue = 15
         case anchorClock = 16
+        case acquireLock = 17
+        case renewLock = 18
+        case releaseLock = 19
+        case expireLocks = 20
     }
 
     private var tag: Tag {
@@ -40,6 +44,10 @@ extension AuthorityCommand {
         case .putValue: .putValue
         case .deleteValue: .deleteValue
         case .anchorClock: .anchorClock
+        case .acquireLock: .acquireLock
+        case .renewLock: .renewLock
+        case .releaseLock: .releaseLock
+        case .expireLocks: .expireLocks
         }
     }
 
@@ -77,6 +85,15 @@ extension AuthorityCommand {
             writer.write(key)
             writer.write(condition)
         case .anchorClock(let time): writer.write(time)
+        case .acquireLock(let request): request.encode(into: &writer)
+        case .renewLock(let name, let token, let lifetime):
+            writer.write(name)
+            writer.write(token)
+            writer.write(lifetime.inMilliseconds)
+        case .releaseLock(let name, let token):
+            writer.write(name)
+            writer.write(token)
+        case .expireLocks: break
         }
     }
 
@@ -112,7 +129,38 @@ extension AuthorityCommand {
         case .deleteValue:
             self = .deleteValue(key: try reader.readText(ValueKey.self), condition: try reader.readCondition())
         case .anchorClock: self = .anchorClock(UnixTime(milliseconds: try reader.readInt64()))
+        case .acquireLock: self = .acquireLock(try LockRequest(from: &reader))
+        case .renewLock:
+            self = .renewLock(
+                name: try reader.readText(LockName.self), token: try reader.readLogIndex(),
+                lifetime: try reader.readLifetime())
+        case .releaseLock:
+            self = .releaseLock(name: try reader.readText(LockName.self), token: try reader.readLogIndex())
+        case .expireLocks: self = .expireLocks
         }
+    }
+}
+
+extension LockRequest {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.write(name)
+        writer.write(holder)
+        writer.write(lifetime.inMilliseconds)
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodeError) {
+        self.init(
+            name: try reader.readText(LockName.self), holder: try reader.readIdentifier(of: Lock.self),
+            lifetime: try reader.readLifetime())
+    }
+}
+
+extension ByteReader {
+    /// Checked against what locks may last when the command is applied; here only against overflow.
+    fileprivate mutating func readLifetime() throws(DecodeError) -> Duration {
+        let milliseconds = try readInt64()
+        guard (0...1 << 40).contains(milliseconds) else { throw .invalid("lifetime") }
+        return .milliseconds(milliseconds)
     }
 }
 

@@ -33,8 +33,32 @@ package enum AuthorityCommand: Hashable, Sendable {
     case putValue(key: ValueKey, value: [UInt8], condition: ValueCondition, author: UserName)
     case deleteValue(key: ValueKey, condition: ValueCondition)
 
+    /// Grants a lock if it is free or has expired; see `LockTable`. Locks need `FeatureLevel.locks`.
+    case acquireLock(LockRequest)
+    /// Prolongs a lock that is held under this token.
+    case renewLock(name: LockName, token: LogIndex, lifetime: Duration)
+    /// Frees a lock that was granted under this token, expired or not.
+    case releaseLock(name: LockName, token: LogIndex)
+    /// Removes every lock that has expired by the time of this entry; proposed by the primary now and then.
+    case expireLocks
+
     /// Ties log time to Unix time, forward only; see `LogClock`. No session is granted before the first one.
     case anchorClock(UnixTime)
+}
+
+/// An attempt to take a lock.
+package struct LockRequest: Hashable, Sendable {
+    package let name: LockName
+    /// Drawn anew for each attempt; kept when it is repeated.
+    package let holder: LockHolder
+    /// Whole milliseconds, within `Lock.lifetimes`.
+    package let lifetime: Duration
+
+    package init(name: LockName, holder: LockHolder, lifetime: Duration) {
+        self.name = name
+        self.holder = holder
+        self.lifetime = lifetime
+    }
 }
 
 /// A sign-in whose password was right.
@@ -116,4 +140,6 @@ package enum ValueCondition: Hashable, Sendable {
     case ifMatch(LogIndex)
     /// `If-None-Match: *`: there is no value.
     case ifNoneMatchAny
+    /// The lock is held under this token when the change is applied. Needs `FeatureLevel.locks`.
+    case ifHolding(LockName, token: LogIndex)
 }

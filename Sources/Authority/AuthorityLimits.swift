@@ -21,6 +21,8 @@ package struct AuthorityLimits: Hashable, Sendable {
     package var valueBytesTotal = 64 << 20
     /// Bytes of one value; an entry of the log must hold it.
     package var valueBytes = 256 << 10
+    /// Locks that are held or expired and not removed. When full, a new one is refused.
+    package var locks = 10_000
     /// Origins of commands whose replies are remembered: one for each start of a node. The least recently heard goes.
     package var clients = 256
     /// Remembered replies of one origin. When full, the lowest sequence is forgotten and refused from then on.

@@ -22,6 +22,9 @@ extension AuthorityReply {
         case .refused(let refusal):
             writer.write(UInt8(5))
             refusal.encode(into: &writer)
+        case .locked(let lock):
+            writer.write(UInt8(6))
+            lock.encode(into: &writer)
         }
     }
 
@@ -36,6 +39,7 @@ extension AuthorityReply {
         case 3: self = .sessionsEnded(try reader.readCount(limit: .max))
         case 4: self = .stored(revision: try reader.readLogIndex(), created: try reader.readBool())
         case 5: self = .refused(try Refusal(from: &reader))
+        case 6: self = .locked(try Lock(from: &reader))
         default: throw .invalid("reply")
         }
     }
@@ -63,14 +67,20 @@ extension Refusal {
     private static let plain: [Refusal] = [
         .malformed, .userExists, .unknownUser, .adminRequired, .passwordChanged, .idTaken, .unknownSession,
         .sessionExpired, .refreshReused, .unknownKey, .unknownValue, .tooLarge, .limitReached, .clockNotSet,
-        .clockNotAhead, .staleSequence, .clientExpired,
+        .clockNotAhead, .staleSequence, .clientExpired, .notHolding,
     ]
     private static let conditionFailedTag: UInt8 = 255
+    private static let lockHeldTag: UInt8 = 254
 
     fileprivate func encode(into writer: inout ByteWriter) {
         if case .conditionFailed(let current) = self {
             writer.write(Self.conditionFailedTag)
             writer.writeOptional(current) { $0.write($1) }
+            return
+        }
+        if case .lockHeld(let token) = self {
+            writer.write(Self.lockHeldTag)
+            writer.write(token)
             return
         }
         guard let place = Self.plain.firstIndex(of: self) else {
@@ -83,6 +93,8 @@ extension Refusal {
         let tag = try reader.readUInt8()
         if tag == Self.conditionFailedTag {
             self = .conditionFailed(current: try reader.readBool() ? try reader.readLogIndex() : nil)
+        } else if tag == Self.lockHeldTag {
+            self = .lockHeld(token: try reader.readLogIndex())
         } else if Int(tag) < Self.plain.count {
             self = Self.plain[Int(tag)]
         } else {

@@ -10,6 +10,8 @@ package enum AuthorityReply: Hashable, Sendable {
     case sessionsEnded(Int)
     /// The value's new revision (its `ETag`), and whether the key was new.
     case stored(revision: LogIndex, created: Bool)
+    /// The lock is the caller's until it expires, under its token.
+    case locked(Lock)
     /// State is as before, with one exception: `Refusal.refreshReused`.
     case refused(Refusal)
 }
@@ -57,6 +59,10 @@ package enum Refusal: Hashable, Sendable {
     case conditionFailed(current: LogIndex?)
     /// There is no such value to delete.
     case unknownValue
+    /// Somebody else holds the lock, under this token.
+    case lockHeld(token: LogIndex)
+    /// The token is not the one under which the lock is held now: it expired, was released, or another was granted.
+    case notHolding
     /// The value exceeds `AuthorityLimits.valueBytes`.
     case tooLarge
     /// A table is full. Remove something first.

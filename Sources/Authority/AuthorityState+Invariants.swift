@@ -14,6 +14,7 @@ extension AuthorityState {
             ?? apiKeys.violation(users: users, limits: limits, appliedIndex: appliedIndex)
             ?? signingKeys.violation(limits: limits, appliedIndex: appliedIndex)
             ?? values.violation(limits: limits, appliedIndex: appliedIndex)
+            ?? locks.violation(limits: limits, appliedIndex: appliedIndex)
             ?? clients.violation(limits: limits, appliedIndex: appliedIndex)
     }
 }

@@ -13,10 +13,14 @@ package struct AuthorityState: Sendable {
     package private(set) var apiKeys = APIKeyTable()
     package private(set) var signingKeys = SigningKeyTable()
     package private(set) var values = KeyValueTable()
+    package private(set) var locks = LockTable()
     package private(set) var clock = LogClock()
     package private(set) var clients = ClientTable()
     /// The last entry that was applied or noted here.
     package private(set) var appliedIndex: LogIndex = .zero
+
+    /// What every voter's program understands: commands that need more have no effect.
+    package private(set) var featureLevel: FeatureLevel = .zero
 
     let limits: AuthorityLimits
 
@@ -52,6 +56,8 @@ package struct AuthorityState: Sendable {
             guard let command = try? AuthorityCommand(wholeRestOf: &reader) else {
                 return applied(.refused(.malformed))
             }
+            // As a program that does not know it would: neither an effect nor a memory.
+            guard command.requiredLevel <= featureLevel else { return applied(.refused(.malformed)) }
             let reply = run(command)
             clients.record(reply, for: header, at: index, limits: limits)
             return applied(reply)
@@ -63,6 +69,9 @@ package struct AuthorityState: Sendable {
         precondition(index > appliedIndex, "entry \(index) noted after \(appliedIndex)")
         appliedIndex = index
     }
+
+    /// The last entry that was noted raised the level. Levels only rise.
+    package mutating func raise(to level: FeatureLevel) { featureLevel = max(featureLevel, level) }
 
     /// What the key may do now; nil if its owner does not exist.
     package func effectiveRole(of key: APIKey) -> Role? {
@@ -92,13 +101,27 @@ package struct AuthorityState: Sendable {
         case .revokeAPIKey(let id): apiKeys.revoke(id)
         case .publishSigningKey(let record): signingKeys.publish(record, at: appliedIndex, limits: limits)
         case .retireSigningKey(let id): signingKeys.retire(id)
+        case .putValue(_, _, let condition, _) where !holds(condition): .refused(.notHolding)
+        case .deleteValue(_, let condition) where !holds(condition): .refused(.notHolding)
         case .putValue(let key, let bytes, let condition, let author):
             values.put(
                 StoredValue(bytes: bytes, revision: appliedIndex, changedAt: clock.unixNow, author: author),
                 for: key, condition: condition, limits: limits)
         case .deleteValue(let key, let condition): values.delete(key, condition: condition)
+        case .acquireLock(let request):
+            locks.acquire(request, at: appliedIndex, now: clock.now, limits: limits)
+        case .renewLock(let name, let token, let lifetime):
+            locks.renew(name, token: token, lifetime: lifetime, now: clock.now)
+        case .releaseLock(let name, let token): locks.release(name, token: token)
+        case .expireLocks: locks.expire(now: clock.now)
         case .anchorClock(let time): clock.setAnchor(time)
         }
+    }
+
+    /// Whether the lock that the condition names is held under its token, by the time of this entry.
+    private func holds(_ condition: ValueCondition) -> Bool {
+        guard case .ifHolding(let name, let token) = condition else { return true }
+        return locks.token(of: name, at: clock.now) == token
     }
 
     private mutating func removeUser(_ name: UserName) -> AuthorityReply {
@@ -150,6 +173,8 @@ extension AuthorityState {
         apiKeys.encode(into: &writer)
         signingKeys.encode(into: &writer)
         values.encode(into: &writer)
+        locks.encode(into: &writer)
+        writer.write(featureLevel.value)
         clients.encode(into: &writer)
     }
 
@@ -162,6 +187,8 @@ extension AuthorityState {
         apiKeys = try APIKeyTable(from: &reader, limits: limits)
         signingKeys = try SigningKeyTable(from: &reader, limits: limits)
         values = try KeyValueTable(from: &reader, limits: limits)
+        locks = try LockTable(from: &reader, limits: limits)
+        featureLevel = FeatureLevel(try reader.readUInt16())
         clients = try ClientTable(from: &reader, limits: limits)
     }
 }

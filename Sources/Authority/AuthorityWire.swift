@@ -21,6 +21,10 @@ extension ByteWriter {
             write(UInt8(1))
             write(revision)
         case .ifNoneMatchAny: write(UInt8(2))
+        case .ifHolding(let name, let token):
+            write(UInt8(3))
+            write(name)
+            write(token)
         }
     }
 }
@@ -66,6 +70,7 @@ extension ByteReader {
         case 0: .none
         case 1: .ifMatch(try readLogIndex())
         case 2: .ifNoneMatchAny
+        case 3: .ifHolding(try readText(LockName.self), token: try readLogIndex())
         default: throw .invalid("condition")
         }
     }

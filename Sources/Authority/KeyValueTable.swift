@@ -80,6 +80,7 @@ extension ValueCondition {
         case .none: true
         case .ifMatch(let expected): revision == expected
         case .ifNoneMatchAny: revision == nil
+        case .ifHolding: true  // the lock was looked at before: `AuthorityState.holds`
         }
     }
 }

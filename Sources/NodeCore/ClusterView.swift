@@ -149,5 +149,9 @@ package struct NodeCounters: Sendable {
     package var receivedDatagrams = 0
     package var sentDatagrams = 0
     package var malformedPayloads = 0
+    /// Messages that this node sent around a silent link.
+    package var relayedFrames = 0
+    /// Frames that it passed on for others.
+    package var forwardedFrames = 0
     package init() {}
 }

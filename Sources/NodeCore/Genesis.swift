@@ -80,7 +80,8 @@ package struct Roster: Hashable, Sendable {
     /// Who votes in the log's first configuration. Others learn the log without voting.
     package var configuration: Configuration {
         Configuration(
-            voters: entries.filter(\.isVoter).map(\.replica), learners: entries.filter { !$0.isVoter }.map(\.replica))
+            voters: entries.filter(\.isVoter).map(\.replica), learners: entries.filter { !$0.isVoter }.map(\.replica),
+            bindings: entries.map { Configuration.Binding(replica: $0.replica, node: $0.node) })
     }
 
     /// At most five voters and always an odd number of them (an even one adds a machine that can fail, not a failure

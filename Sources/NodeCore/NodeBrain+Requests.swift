@@ -47,7 +47,10 @@ extension NodeBrain {
         guard haltReason == nil else { return }
         consensus.gather()
         defer { consensus.settle(now: now, into: &raftEffects) }
-        if consensus.role == .leader { runDuties(now: now, into: &effects) }
+        if consensus.role == .leader {
+            runDuties(now: now, into: &effects)
+            tendMembership(now: now)
+        }
         if !proposals.isEmpty { advanceProposals(now: now, into: &effects) }
         if !reads.isEmpty { advanceReads(now: now, into: &effects) }
     }
@@ -78,7 +81,7 @@ extension NodeBrain {
         guard !proposals.isEmpty, let leader = reachableLeader(at: now) else { return }
         let term = consensus.term
         var forwarded: [PeerMessage.Forwarded] = []
-        defer { forward(forwarded, to: leader) }
+        defer { forward(forwarded, to: leader, now: now) }
         for position in proposals.proposals.indices {
             if let sent = proposals.proposals[position].sentTo, sent == (leader, term) { continue }
             let envelope = proposals.proposals[position].envelope
@@ -93,16 +96,20 @@ extension NodeBrain {
         }
     }
 
+    /// Envelopes of one message that must fit a datagram sealed twice.
+    private static let relayedForwardBytes = 512
+
     /// Everything that goes to the leader at once shares a message, as far as one may hold it.
-    private mutating func forward(_ forwarded: [PeerMessage.Forwarded], to leader: ReplicaID) {
-        guard !forwarded.isEmpty, let node = roster.entry(of: leader)?.node else { return }
+    private mutating func forward(_ forwarded: [PeerMessage.Forwarded], to leader: ReplicaID, now: Instant) {
+        guard !forwarded.isEmpty, let node = replicas.node(of: leader) else { return }
+        let bytesMax = isSilent(node, at: now) ? Self.relayedForwardBytes : RaftMessage.payloadBytesMax
         var rest = forwarded[...]
         while let first = rest.first {
             var bytes = first.envelope.count
             let count =
                 rest.prefix(PeerMessage.forwardCountMax).dropFirst().prefix {
                     bytes += $0.envelope.count
-                    return bytes <= RaftMessage.payloadBytesMax
+                    return bytes <= bytesMax
                 }.count + 1
             outbox.append((.node, PeerMessage.forward(Array(rest.prefix(count))).encode(), node))
             rest = rest.dropFirst(count)
@@ -119,8 +126,14 @@ extension NodeBrain {
 
     mutating func apply(_ entries: [Entry], now: Instant, into effects: inout [NodeEffect]) {
         for entry in entries {
-            guard entry.kind == .command else {
+            switch entry.kind {
+            case .command: break
+            case .noop:
                 authority.noteApplied(entry.index)
+                continue
+            case .configuration:
+                applyConfiguration(entry, into: &effects)
+                if haltReason != nil { return }  // what follows may mean what this program does not know
                 continue
             }
             let applied = authority.apply(entry.payload, at: entry.index, time: entry.time)

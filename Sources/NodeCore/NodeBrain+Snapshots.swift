@@ -34,5 +34,6 @@ extension NodeBrain {
         received = nil
         viewVersion += 1
         effects.append(.event(.installed(metadata.position)))
+        haltIfOutdated(into: &effects)
     }
 }

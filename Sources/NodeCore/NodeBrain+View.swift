@@ -41,11 +41,11 @@ extension NodeBrain {
             term: consensus.term, role: role, leader: leader, leaderValidUntil: validUntil ?? .zero,
             freshUntil: consensus.confirmedAt.map { $0 + ConsensusView.freshness } ?? .zero,
             commitIndex: consensus.commitIndex, appliedIndex: authority.appliedIndex,
-            voters: consensus.configuration.voters.compactMap { roster.entry(of: $0)?.node })
+            voters: consensus.configuration.voters.compactMap { replicas.node(of: $0) })
     }
 
     private func makeMemberViews() -> [MemberView] {
-        let voters = consensus.configuration.voters.compactMap { roster.entry(of: $0)?.node }
+        let voters = consensus.configuration.voters.compactMap { replicas.node(of: $0) }
         return membership.members
             .map { member in
                 MemberView(

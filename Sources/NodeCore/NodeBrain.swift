@@ -19,12 +19,15 @@ package struct NodeBrain: Sendable {
     package let me: NodeID
     package let name: String
     let roster: Roster
-    let timing: NodeTiming
+    let featureLevel: FeatureLevel
+    let timeoutPolicy: ElectionTimeoutPolicy
+    let contacts: [Contact]
+    var timing: NodeTiming
     /// Names this process life to the exactly-once table; drawn with the first command.
     var origin: CommandOrigin?
     var random: SeededRandom
 
-    private(set) var sealer: any FrameSealer
+    var sealer: any FrameSealer
     package internal(set) var membership: Membership
     package internal(set) var consensus: Consensus
     package internal(set) var authority = AuthorityState()
@@ -36,6 +39,9 @@ package struct NodeBrain: Sendable {
     var proposals = ProposalTable()
     var reads = ReadTable()
     var duties = PrimaryDuties()
+    var membershipDuties = MembershipDuties()
+    var replicas: ReplicaBook
+    var links: PeerLinks
     var counters = NodeCounters()
     /// Why this node takes part no longer; nil while it does.
     package internal(set) var haltReason: String?
@@ -62,25 +68,31 @@ package struct NodeBrain: Sendable {
         roster = setup.roster
         hearNextAt = Array(repeating: .zero, count: setup.roster.entries.count)
         timing = setup.timing
+        contacts = setup.contacts
+        featureLevel = setup.featureLevel
+        timeoutPolicy = setup.electionTimeout
+        replicas = ReplicaBook(roster: setup.roster)
+        links = PeerLinks(count: setup.roster.entries.count)
         self.sealer = sealer
         membership = Membership(
             me: Contact(id: setup.me, name: setup.name, endpoint: setup.endpoint), bootEpoch: setup.bootEpoch,
             config: setup.gossip, seeds: setup.contacts, random: self.random.fork(), now: now)
-        guard let entry = setup.roster.entry(of: setup.me) else {
-            preconditionFailure("node \(setup.me) is not in its own roster")
-        }
         consensus = Consensus(
-            replica: entry.replica, genesis: setup.roster.configuration, config: setup.raft,
+            replica: setup.replica, genesis: setup.roster.configuration, config: setup.raft,
             recovered: RecoveredLog(recovery), random: self.random.fork(), now: now)
         writeAheadLog = recovery.log
         if let snapshot = recovery.snapshot {
             if let state = AuthorityState(snapshot) {
                 authority = state
+                haltIfOutdated(into: &effects)
             } else {
                 halt("the snapshot of \(snapshot.position) on disk is intact, but not of this version", into: &effects)
             }
         }
         membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
+        let notice = ReplicaNotice(replica: setup.replica, featureLevel: setup.featureLevel)
+        membership.publish(.replica, bytes: notice.encode(), now: now)
+        adoptConfiguration()
         tick(now: now, into: &effects)
     }
 
@@ -96,9 +108,9 @@ package struct NodeBrain: Sendable {
     package mutating func gather(_ input: NodeInput, now: Instant, into effects: inout [NodeEffect]) {
         consensus.gather()
         switch input {
-        case .datagram(let bytes, let source): receive(bytes, from: source, now: now)
+        case .datagram(let bytes, let source): receive(bytes, from: source, now: now, into: &effects)
         case .streamMessage(let payload, let kind, let peer):
-            receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now)
+            receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now, into: &effects)
         case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
         case .worked(let outcome): finish(outcome, now: now, into: &effects)
         case .diskFull(let write): diskIsFull(write, now: now, into: &effects)
@@ -147,35 +159,60 @@ package struct NodeBrain: Sendable {
 
     // MARK: Datagrams
 
-    private mutating func receive(_ bytes: [UInt8], from source: Endpoint, now: Instant) {
+    private mutating func receive(
+        _ bytes: [UInt8], from source: Endpoint, now: Instant, into effects: inout [NodeEffect]
+    ) {
         counters.receivedDatagrams += 1
         do throws(FrameRejection) {
             let frame = try sealer.open(bytes)
-            receive(frame, from: source, now: now)
+            receive(frame, from: source, now: now, into: &effects)
         } catch {
             counters.reject(error)
         }
     }
 
     /// `source` is nil for a stream.
-    private mutating func receive(_ frame: OpenedFrame, from source: Endpoint?, now: Instant) {
+    private mutating func receive(
+        _ frame: OpenedFrame, from source: Endpoint?, now: Instant, into effects: inout [NodeEffect]
+    ) {
         let peer = frame.peer.node
+        let place = roster.place(of: peer)
+        if let place { links.noteHeard(place, at: now) }
         switch frame.kind {
         case .gossip:
             guard let source else { return }
             membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
+        case .raft, .node:
+            guard let place else { return }
+            receive(frame, fromPlace: place, now: now)
+        case .relay:
+            guard let place else { return }
+            forward(frame.payload, from: place, now: now, into: &effects)
+        case .relayed:
+            guard let place, let inner = openRelayed(frame.payload, through: place, now: now),
+                let origin = roster.place(of: inner.peer.node)
+            else { return }
+            receive(inner, fromPlace: origin, now: now)
+        }
+    }
+
+    /// What consensus or another brain said, directly or around a broken link.
+    private mutating func receive(_ frame: OpenedFrame, fromPlace place: Int, now: Instant) {
+        let peer = frame.peer.node
+        switch frame.kind {
+        case .gossip, .relay, .relayed: break
         case .raft:
-            guard haltReason == nil, let place = roster.place(of: peer) else { return }
+            guard haltReason == nil else { return }
             do throws(DecodeError) {
-                let message = try RaftMessage.decode(frame.payload)
+                let (replica, message) = try Self.decodeRaft(frame.payload)
                 noteHeard(peer, at: place, now: now)
-                consensus.handle(message, from: roster.entries[place].replica, now: now, into: &raftEffects)
+                guard replicas.accepts(replica, from: place) else { return }
+                consensus.handle(message, from: replica, now: now, into: &raftEffects)
                 viewVersion += 1
             } catch {
                 counters.malformedPayloads += 1
             }
         case .node:
-            guard let place = roster.place(of: peer) else { return }
             do throws(DecodeError) {
                 let message = try PeerMessage(decoding: frame.payload)
                 noteHeard(peer, at: place, now: now)
@@ -207,8 +244,9 @@ package struct NodeBrain: Sendable {
                 }
             }
         case .refusal(let attempt):
-            guard let replica = roster.entry(of: peer)?.replica else { return }
-            proposals.refuse(attempt: attempt, by: replica, retryAt: now + timing.refusalPause)
+            proposals.refuse(attempt: attempt, retryAt: now + timing.refusalPause) { [replicas] leader in
+                replicas.node(of: leader) == peer
+            }
         }
     }
 
@@ -240,7 +278,9 @@ package struct NodeBrain: Sendable {
         guard !outbox.isEmpty else { return }
         let messages = outbox
         outbox.removeAll(keepingCapacity: true)
-        for message in messages { send(message.payload, kind: message.kind, to: message.to, into: &effects) }
+        for message in messages {
+            send(message.payload, kind: message.kind, to: message.to, now: now, into: &effects)
+        }
     }
 
     private mutating func run(_ effect: GossipEffect, into effects: inout [NodeEffect]) {
@@ -267,8 +307,10 @@ package struct NodeBrain: Sendable {
             beforeWrite = (writeAheadLog, write)
             effects.append(.disk(write: write.sequence, writeAheadLog.plan([write])))
         case .send(let message, let replica):
-            guard let entry = roster.entry(of: replica) else { return }
-            send(RaftMessage.encode(message), kind: .raft, to: entry.node, into: &effects)
+            guard let node = replicas.node(of: replica) else { return }
+            let isAround = send(
+                encodeRaft(message), kind: .raft, to: node, now: now, into: &effects)
+            consensus.noteRelayed(isAround, to: replica)
         case .apply(let entries): apply(entries, now: now, into: &effects)
         case .install(let metadata): install(metadata, into: &effects)
         case .checkSnapshot(let snapshot): effects.append(.work(.decode(snapshot)))
@@ -277,21 +319,43 @@ package struct NodeBrain: Sendable {
             viewVersion += 1
             duties.restart()
             effects.append(.event(.roleChanged(consensus.role, consensus.term, leader: leader)))
-        case .configurationChanged: viewVersion += 1
+        case .configurationChanged: adoptConfiguration()
         case .readReady(let round, let index): reads.resolve(round: round, index: index)
         case .readFailed(let round): reads.fail(round: round, askAgainAt: now + timing.retryInterval)
         }
     }
 
-    /// By datagram where it fits one, else by stream.
-    private mutating func send(_ payload: [UInt8], kind: FrameKind, to node: NodeID, into effects: inout [NodeEffect]) {
-        guard let endpoint = membership.endpoint(of: node) ?? timing.contactEndpoint(of: node) else { return }
+    /// The replica that speaks stands at the end: a node may have been another one before.
+    private func encodeRaft(_ message: RaftMessage) -> [UInt8] {
+        var writer = ByteWriter(capacity: 8)
+        writer.write(consensus.replica)
+        return RaftMessage.encode(message) + writer.bytes
+    }
+
+    private static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
+        guard payload.count >= 8 else { throw .truncated }
+        var reader = ByteReader(Array(payload.suffix(8)))
+        return (try reader.readReplicaID(), try RaftMessage.decode(Array(payload.dropLast(8))))
+    }
+
+    func endpoint(of node: NodeID) -> Endpoint? {
+        membership.endpoint(of: node) ?? timing.contactEndpoint(of: node)
+    }
+
+    /// By datagram where it fits one, else by stream; and around the direct link if that is silent, which is returned.
+    @discardableResult
+    private mutating func send(
+        _ payload: [UInt8], kind: FrameKind, to node: NodeID, now: Instant, into effects: inout [NodeEffect]
+    ) -> Bool {
+        guard let endpoint = endpoint(of: node) else { return false }
         if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
             counters.sentDatagrams += 1
             effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))
         } else {
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
+        guard let place = roster.place(of: node) else { return false }
+        return sendAround(payload, kind: kind, to: place, now: now, into: &effects)
     }
 
     private mutating func diskIsFull(_ write: UInt64, now: Instant, into effects: inout [NodeEffect]) {
@@ -302,7 +366,7 @@ package struct NodeBrain: Sendable {
         viewVersion += 1
     }
 
-    private mutating func halt(_ reason: String, into effects: inout [NodeEffect]) {
+    mutating func halt(_ reason: String, into effects: inout [NodeEffect]) {
         guard haltReason == nil else { return }
         haltReason = reason
         viewVersion += 1
@@ -316,7 +380,7 @@ package struct NodeBrain: Sendable {
     }
 
     /// The leader that consensus knows, as a node.
-    package var leader: NodeID? { consensus.leader.flatMap { roster.entry(of: $0)?.node } }
+    package var leader: NodeID? { consensus.leader.flatMap { replicas.node(of: $0) } }
 }
 
 extension NodeCounters {

@@ -1,3 +1,4 @@
+import Authority
 import Gossip
 import Primitives
 import Raft
@@ -10,6 +11,12 @@ package struct NodeSetup: Sendable {
     /// Grows with every start of this data directory.
     package let bootEpoch: UInt64
     package let roster: Roster
+    /// Which replica this data directory is: the roster's, unless it was made anew since.
+    package let replica: ReplicaID
+    /// What this program understands.
+    package let featureLevel: FeatureLevel
+    /// How the mesh's election timeout is found while this node leads.
+    package let electionTimeout: ElectionTimeoutPolicy
     package let contacts: [Contact]
     package let descriptor: NodeDescriptor
     package let raft: RaftConfig
@@ -19,8 +26,15 @@ package struct NodeSetup: Sendable {
     /// `contacts` are the other roster members with an address to start from.
     package init(
         me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
-        descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig
+        descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig, replica: ReplicaID? = nil,
+        featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil
     ) {
+        self.electionTimeout = electionTimeout ?? .pinned(raft.electionTimeout)
+        guard let bound = roster.entry(of: me)?.replica else {
+            preconditionFailure("node \(me) is not in its own roster")
+        }
+        self.replica = replica ?? bound
+        self.featureLevel = featureLevel
         self.me = me
         self.name = name
         self.endpoint = endpoint

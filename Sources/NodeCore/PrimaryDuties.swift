@@ -2,7 +2,7 @@ import Authority
 import Primitives
 import Raft
 
-/// What only the primary does unasked: anchor the log's clock and have expired sessions removed.
+/// What only the primary does unasked: anchor the log's clock and have expired sessions and locks removed.
 struct PrimaryDuties: Sendable {
     /// How far the log's clock may lag this machine's before it is anchored anew.
     static let clockSlack: Duration = .seconds(2)
@@ -33,6 +33,9 @@ extension NodeBrain {
         let logged = authority.clock.unix(at: consensus.logTime(at: now))
         if logged.map({ wall > $0 + PrimaryDuties.clockSlack }) ?? true {
             submit(.anchorClock(wall), for: nil, now: now, into: &effects)
+        }
+        if authority.locks.hasExpired(at: consensus.logTime(at: now)) {
+            submit(.expireLocks, for: nil, now: now, into: &effects)
         }
         if let logged, authority.sessions.hasExpired(at: logged) {
             submit(.expireSessions, for: nil, now: now, into: &effects)

@@ -91,11 +91,14 @@ struct ProposalTable: Sendable {
         }
     }
 
-    /// `replica` did not append the attempt, and will not; it may be asked again after `retryAt`.
-    mutating func refuse(attempt number: UInt64, by replica: ReplicaID, retryAt: Instant) {
-        let attempt = Attempt(number: number, leader: replica)
+    /// The leader that was asked did not append the attempt, and will not; it may be asked again after `retryAt`.
+    /// `isFrom` tells whether the refusal came from that replica's node.
+    mutating func refuse(attempt number: UInt64, retryAt: Instant, isFrom: (ReplicaID) -> Bool) {
         for position in proposals.indices {
-            guard let found = proposals[position].openAttempts.firstIndex(of: attempt) else { continue }
+            let attempts = proposals[position].openAttempts
+            guard let found = attempts.firstIndex(where: { $0.number == number && isFrom($0.leader) }) else {
+                continue
+            }
             proposals[position].openAttempts.remove(at: found)
             proposals[position].sentTo = nil
             proposals[position].resendAt = retryAt

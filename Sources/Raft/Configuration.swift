@@ -100,6 +100,12 @@ package struct Configuration: Hashable, Sendable {
             timeouts: target.timeouts, featureLevel: target.featureLevel)
     }
 
+    func with(_ timeouts: ElectionTimeouts) -> Configuration {
+        Configuration(
+            voters: voters, outgoing: outgoing, learners: learners, learnersNext: learnersNext, bindings: bindings,
+            timeouts: timeouts, featureLevel: featureLevel)
+    }
+
     /// What follows a joint configuration.
     var left: Configuration {
         let learners = learners + learnersNext

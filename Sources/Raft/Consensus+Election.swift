@@ -11,6 +11,11 @@ extension Consensus {
             electionDeadline = .distantFuture
             return
         }
+        // Its own vote is promised as well as the one it would give another.
+        if withholdsVotesUntil > now, !isSolitary {
+            electionDeadline = withholdsVotesUntil
+            return
+        }
         // A replica that cannot write cannot lead; and one whose vote is still on its way to disk must not bump its
         // term again, or no vote would ever be in time.
         if isDiskHung(at: now) || (role == .candidate && !durability.isHardStateDurable) {
@@ -142,6 +147,7 @@ extension Consensus {
         isLeaseForfeited = false
         transfer = nil
         rounds.restart()
+        roundTrips.removeAll()
         for slot in members.indices { members[slot].reset(next: log.lastIndex.next) }
         if let ownSlot { members[ownSlot].noteOwnDurable(durability.durableIndex) }
         uncommittedBytes = 0

@@ -56,7 +56,7 @@ extension Consensus {
                 echoedStamp: isCurrent ? members[slot].lastStamp : nil, time: time, surveysPeers: surveysPeers)
             effects.append(.send(.heartbeat(heartbeat), to: members[slot].replica))
         }
-        confirmRounds(into: &effects)
+        confirmRounds(now: now, into: &effects)
     }
 
     /// Takes appends that were not acknowledged in time for lost.
@@ -79,13 +79,14 @@ extension Consensus {
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
         members[slot].lastStamp = reply.stamp
-        confirmRounds(into: &effects)
+        confirmRounds(now: now, into: &effects)
         openReadRoundIfWanted(now: now, into: &effects)
     }
 
-    private mutating func confirmRounds(into effects: inout [RaftEffect]) {
+    private mutating func confirmRounds(now: Instant, into effects: inout [RaftEffect]) {
         let reached = electorate.greatestReached { members[$0].answeredRound }
         guard let reached, rounds.confirm(through: reached) else { return }
+        if let sentAt = rounds.confirmedSentAt, !isAlone { roundTrips.add(now - sentAt) }
         if hasCommittedInTerm, let sentAt = rounds.confirmedSentAt { freshness.confirm(commitIndex, at: sentAt) }
         releaseReads(through: reached, into: &effects)
     }

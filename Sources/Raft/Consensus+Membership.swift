@@ -47,19 +47,62 @@ extension Consensus {
         return history.statement(at: index).configuration
     }
 
+    /// Preferred leaders from now on: `RaftConfig.priorities`.
+    package mutating func prefer(_ priorities: [ReplicaID: Int]) {
+        settings.priorities = priorities
+        config.priorities = priorities
+    }
+
     // MARK: Leader
+
+    /// Learners that have kept up with the log for as long as a preferred leader must before a hand-over, and are heard;
+    /// ascending. The wait begins when they are first asked about.
+    package mutating func readyLearners(at now: Instant) -> [ReplicaID] {
+        guard role == .leader else { return [] }
+        var ready: [ReplicaID] = []
+        for slot in members.indices where configuration.learners.contains(members[slot].replica) {
+            guard let catchUp = members[slot].catchUp else {
+                members[slot].catchUp = CatchUp(target: log.lastIndex, at: now)
+                continue
+            }
+            let isReady = catchUp.isReady(
+                match: members[slot].match, for: config.transferStability, timeout: config.electionTimeout, at: now)
+            if isReady, members[slot].wasHeard(within: config.electionTimeout, at: now) {
+                ready.append(members[slot].replica)
+            }
+        }
+        return ready
+    }
+
+    /// Proposes another election timeout, in microseconds at the finest; see `ElectionTimeouts`.
+    package mutating func proposeElectionTimeout(
+        _ timeout: Duration, now: Instant, into effects: inout [RaftEffect]
+    ) -> Result<LogPosition, ChangeRefusal> {
+        let former = configuration.timeouts ?? ElectionTimeouts(settings.electionTimeout)
+        guard former.isSettled else { return .failure(.unfinished(history.current.index)) }
+        let target = configuration.with(ElectionTimeouts(timeout, former: former.timeout))
+        return proposeChange(to: target, now: now, into: &effects)
+    }
 
     /// Leaves a committed joint configuration, and gives up the lead of a committed one that this replica is not in.
     mutating func advanceMembership(now: Instant, into effects: inout [RaftEffect]) {
-        guard configuration.isJoint || !isVoter, history.current.index <= commitIndex, hasCommittedInTerm else {
-            return
-        }
-        if configuration.isJoint {
-            // A hand-over waits for the target to hold the whole log: its successor, or a later tick, leaves.
-            if transfer == nil { appendConfiguration(configuration.left, now: now, into: &effects) }
-        } else {
+        let isSettled = configuration.timeouts?.isSettled ?? true
+        guard configuration.isJoint || !isVoter || !isSettled, history.current.index <= commitIndex,
+            hasCommittedInTerm
+        else { return }
+        if !isVoter, !configuration.isJoint {
             resign(now: now, into: &effects)
+        } else if transfer != nil {
+            return  // A hand-over waits for the target to hold the whole log: its successor, or a later tick, goes on.
+        } else if configuration.isJoint {
+            appendConfiguration(configuration.left, now: now, into: &effects)
+        } else if let timeouts = configuration.timeouts, isHeldByEveryVoter(history.current.index) {
+            appendConfiguration(configuration.with(timeouts.settled), now: now, into: &effects)
         }
+    }
+
+    private func isHeldByEveryVoter(_ index: LogIndex) -> Bool {
+        electorate.all.allSatisfy { members[$0].match >= index }
     }
 
     private mutating func appendConfiguration(
@@ -125,8 +168,15 @@ extension Consensus {
         }
         electorate = Electorate(configuration, members: ids)
         ownSlot = ids.firstIndex(of: replica)
+        let former = config.electionTimeout
+        config = settings.agreeing(with: configuration.timeouts)
+        // A longer timeout holds for the leader's last word too: it may count on it as soon as this is acknowledged.
+        if let leaderContact {
+            withholdsVotesUntil = max(withholdsVotesUntil, leaderContact + config.electionTimeout)
+        }
         if role == .leader, let ownSlot { members[ownSlot].noteOwnDurable(durability.durableIndex) }
-        // A replica without a vote had no timer.
-        if mayCampaign, role == .follower, electionDeadline == .distantFuture { restartElectionTimer(now: now) }
+        // The timer was drawn for another timeout; and a replica without a vote had none.
+        let isTimerStale = config.electionTimeout != former || electionDeadline == .distantFuture
+        if mayCampaign, role == .follower, isTimerStale { restartElectionTimer(now: now) }
     }
 }

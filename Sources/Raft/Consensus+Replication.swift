@@ -6,6 +6,9 @@ extension Consensus {
     /// What an entry weighs besides its payload.
     private static let entryOverheadBytes = 64
 
+    /// Payload bytes of an append that must fit a datagram sealed twice.
+    private static let relayedAppendBytes = 512
+
     func size(of entry: Entry) -> Int { entry.payload.count + Self.entryOverheadBytes }
 
     // MARK: Proposing
@@ -64,8 +67,8 @@ extension Consensus {
             return
         }
         while members[slot].next <= log.lastIndex, members[slot].hasRoom(limit: config.maxAppendsInFlight) {
-            let entries = log.entries(
-                after: members[slot].next.previous, bytes: config.maxEntriesBytesPerAppend)
+            let bytes = members[slot].isRelayed ? Self.relayedAppendBytes : config.maxEntriesBytesPerAppend
+            let entries = log.entries(after: members[slot].next.previous, bytes: bytes)
             sendAppend(entries, to: slot, now: now, into: &effects)
         }
         announceCommit(to: slot, now: now, into: &effects)
@@ -110,7 +113,11 @@ extension Consensus {
         switch reply.outcome {
         case .matched(let index):
             guard index <= log.lastIndex else { return }
-            if members[slot].noteMatched(index, at: now) { advanceCommit(now: now, into: &effects) }
+            let isNews = members[slot].noteMatched(index, at: now)
+            let match = members[slot].match
+            members[slot].catchUp?.note(
+                match: match, last: log.lastIndex, timeout: config.electionTimeout, at: now)
+            if isNews { advanceCommit(now: now, into: &effects) }
             members[slot].isAppendDue = true
             releaseTransferIfReady(now: now, into: &effects)
         case .rejected(let previous, let hint):
@@ -147,6 +154,11 @@ extension Consensus {
 
     /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).
     var hasCommittedInTerm: Bool { log.term(at: commitIndex) == term }
+
+    /// The surroundings reach the member around a broken link now, or directly again.
+    package mutating func noteRelayed(_ isRelayed: Bool, to member: ReplicaID) {
+        if let slot = slot(of: member) { members[slot].isRelayed = isRelayed }
+    }
 
     // MARK: Follower
 

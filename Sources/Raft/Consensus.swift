@@ -35,7 +35,9 @@ package struct Consensus: Sendable {
     package let replica: ReplicaID
     /// In force: the last one in the log, committed or not (Raft §6).
     package internal(set) var configuration: Configuration
-    let config: RaftConfig
+    /// As the surroundings set it; `config` is what the log's election timeouts make of it.
+    var settings: RaftConfig
+    var config: RaftConfig
     var random: SeededRandom
 
     // Survives a crash (Raft figure 2).
@@ -82,6 +84,7 @@ package struct Consensus: Sendable {
     // Meaningful while leading.
     var rounds = RoundLedger()
     var leaderReads = LeaderReads()
+    var roundTrips = QuorumRoundTrips()
     var electedAt: Instant
     var heartbeatDeadline = Instant.distantFuture
     /// This term's lease was given up by a hand-over.
@@ -117,6 +120,7 @@ package struct Consensus: Sendable {
     ) {
         config.validate()
         self.replica = replica
+        settings = config
         self.config = config
         self.random = random
         hardState = recovered.hardState
@@ -133,12 +137,13 @@ package struct Consensus: Sendable {
             base: recovered.snapshot?.configuration ?? genesis, at: snapshot.index,
             entries: recovered.entries.filter { $0.index > snapshot.index })
         configuration = history.current.configuration
+        self.config = config.agreeing(with: configuration.timeouts)
         announcedConfiguration = .zero
         let ids = configuration.members
         members = ids.map { Progress(replica: $0) }
         electorate = Electorate(configuration, members: ids)
         ownSlot = ids.firstIndex(of: replica)
-        withholdsVotesUntil = now + config.electionTimeout
+        withholdsVotesUntil = now + self.config.electionTimeout
         electionSpan = .zero
         electionDeadline = now
         clock = LogClock(recovered: log.lastTime, now: now)
@@ -148,7 +153,7 @@ package struct Consensus: Sendable {
         transferNotBefore = now
         announced = Standing(role: .follower, term: hardState.term, leader: nil)
         nextDeadline = now
-        if !isAlone { restartElectionTimer(now: now) }
+        if !isSolitary { restartElectionTimer(now: now) }
         recover(doubtfulTail: recovered.doubtfulTail, isFaulty: recovered.isFaulty)
         compactLog()
         nextDeadline = earliestDeadline
@@ -270,6 +275,9 @@ package struct Consensus: Sendable {
     package var term: Term { hardState.term }
     package var lastIndex: LogIndex { log.lastIndex }
 
+    /// E as agreed on, or as set where nothing is agreed on yet.
+    package var electionTimeout: Duration { config.electionTimeout }
+
     /// Inlined, so that the whole replica is not copied to be asked.
     @inline(__always) var earliestDeadline: Instant {
         guard role == .leader else {
@@ -291,6 +299,9 @@ package struct Consensus: Sendable {
     /// See `confirmedAt`. State applied through here is as fresh as that moment.
     package var confirmedIndex: LogIndex { freshness.confirmedIndex }
 
+    /// What 99 of 100 of this leader's rounds to a quorum stay within; nil elsewhere, and while too few were measured.
+    package var quorumRoundTrip: Duration? { role == .leader ? roundTrips.percentile99 : nil }
+
     /// What the member last told this leader that it has applied.
     package func knownCommit(of member: ReplicaID) -> LogIndex? { slot(of: member).map { members[$0].knownCommit } }
 
@@ -305,6 +316,9 @@ package struct Consensus: Sendable {
 
     /// Nobody else is needed to decide.
     var isAlone: Bool { configuration.voters == [replica] && !configuration.isJoint }
+
+    /// Nobody else was ever needed, as far as the log tells: there is no other leader to have promised anything to.
+    var isSolitary: Bool { isAlone && history.statements.count == 1 }
 
     func isDiskHung(at now: Instant) -> Bool {
         guard let since = durability.writingSince else { return false }

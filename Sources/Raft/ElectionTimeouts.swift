@@ -14,40 +14,38 @@ package struct ElectionTimeouts: Hashable, Sendable {
     /// Outside this nothing is agreed on, nor decoded.
     package static let range: ClosedRange<Duration> = .milliseconds(10)...(.seconds(60))
 
+    /// What is wanted.
+    package let timeout: Duration
+    /// What may still be gone by; equal to `timeout` when the change is over.
+    package let former: Duration
+
+    /// Traps unless both are whole microseconds in `range`.
+    package init(_ timeout: Duration, former: Duration? = nil) {
+        self.timeout = timeout
+        self.former = former ?? timeout
+        precondition(isValid, "election timeouts \(timeout) and \(self.former)")
+    }
+
     /// What leaders measure their lease by.
-    package let lease: Duration
+    package var lease: Duration { min(timeout, former) }
     /// For how long voters withhold their votes after a leader's word, and what elections and quorum checks wait for.
-    package let patience: Duration
-
-    /// Traps unless both are whole microseconds in `range`, the lease not above the patience.
-    package init(lease: Duration, patience: Duration) {
-        self.lease = lease
-        self.patience = patience
-        precondition(isValid, "election timeouts \(lease) and \(patience)")
-    }
-
-    package init(_ timeout: Duration) { self.init(lease: timeout, patience: timeout) }
-
-    package var isSettled: Bool { lease == patience }
-
-    /// The first step towards `timeout`.
-    package func towards(_ timeout: Duration) -> ElectionTimeouts {
-        ElectionTimeouts(lease: min(lease, timeout), patience: max(patience, timeout))
-    }
+    package var patience: Duration { max(timeout, former) }
+    package var isSettled: Bool { timeout == former }
+    /// The second step.
+    package var settled: ElectionTimeouts { ElectionTimeouts(timeout) }
 
     private var isValid: Bool {
-        Self.range.contains(lease) && Self.range.contains(patience) && lease <= patience
-            && lease.inNanoseconds.isMultiple(of: 1000) && patience.inNanoseconds.isMultiple(of: 1000)
+        [timeout, former].allSatisfy { Self.range.contains($0) && $0.inNanoseconds.isMultiple(of: 1000) }
     }
 
     func encode(into writer: inout ByteWriter) {
-        writer.writeVarint(UInt64(lease.inNanoseconds / 1000))
-        writer.writeVarint(UInt64(patience.inNanoseconds / 1000))
+        writer.writeVarint(UInt64(timeout.inNanoseconds / 1000))
+        writer.writeVarint(UInt64(former.inNanoseconds / 1000))
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
-        lease = try Self.readMicroseconds(&reader)
-        patience = try Self.readMicroseconds(&reader)
+        timeout = try Self.readMicroseconds(&reader)
+        former = try Self.readMicroseconds(&reader)
         guard isValid else { throw .invalid("election timeouts") }
     }
 

@@ -44,6 +44,10 @@ struct Progress: Sendable {
     var knownCommit = LogIndex.zero
     /// The voters it said it hears.
     var heard: [ReplicaID] = []
+    /// How well it keeps up, as long as it is a learner and asked about.
+    var catchUp: CatchUp?
+    /// It is reached around a broken link, where only small messages pass.
+    var isRelayed = false
     /// Since when it could have been handed the leadership; nil while it could not.
     var eligibleSince: Instant?
 
@@ -67,6 +71,7 @@ struct Progress: Sendable {
         knownCommit = .zero
         heard = []
         eligibleSince = nil
+        catchUp = nil
     }
 
     /// Whether another append may leave now.

@@ -90,8 +90,29 @@ package struct RaftConfig: Sendable {
         transferCooldown = .seconds(10)
     }
 
+    /// While E changes, what leaders measure their lease by: never above any voter's `electionTimeout`. Otherwise E.
+    package private(set) var leaseTimeout: Duration?
+
     package var leaseDuration: Duration {
-        .nanoseconds(electionTimeout.inNanoseconds / 1000 * Int64(leasePerMille))
+        .nanoseconds((leaseTimeout ?? electionTimeout).inNanoseconds / 1000 * Int64(leasePerMille))
+    }
+
+    /// The same settings under the election timeouts that the log states: what depends on E keeps its proportion.
+    package func agreeing(with timeouts: ElectionTimeouts?) -> RaftConfig {
+        guard let timeouts else { return self }
+        var agreed = self
+        let scale = { (span: Duration, timeout: Duration) in
+            let perMille = span.inNanoseconds * 1000 / electionTimeout.inNanoseconds
+            return Duration.nanoseconds(perMille * timeout.inNanoseconds / 1000)
+        }
+        agreed.electionTimeout = timeouts.patience
+        agreed.leaseTimeout = timeouts.lease
+        agreed.electionJitter = scale(electionJitter, timeouts.patience)
+        agreed.rankDelay = scale(rankDelay, timeouts.patience)
+        agreed.heartbeatInterval = scale(heartbeatInterval, timeouts.lease)
+        agreed.appendRetryInterval = scale(appendRetryInterval, timeouts.patience)
+        agreed.readTimeout = scale(readTimeout, timeouts.patience)
+        return agreed
     }
 
     package func priority(of replica: ReplicaID) -> Int { priorities[replica] ?? 0 }

@@ -25,6 +25,9 @@ package enum FrameKind: UInt8, Sendable, CaseIterable {
     case raft = 2
     /// Requests that one node's brain sends another's: forwarded proposals and their answers.
     case node = 3
+    /// A frame sealed for somebody else, to be passed on to them, and the same on its second leg. NodeCore wraps it.
+    case relay = 4
+    case relayed = 5
 }
 
 package struct OpenedFrame: Hashable, Sendable {

@@ -10,7 +10,10 @@ import SecureChannel
 struct SimulatedNode: Sendable {
     let name: String
     let id: NodeID
-    let replica: ReplicaID
+    /// Which replica its disk is; drawn anew when it is wiped.
+    var replica: ReplicaID
+    /// What the program on it understands.
+    var featureLevel: FeatureLevel = .current
     let endpoint: Endpoint
     let rank: Int
     var disk = SimulatedDisk()
@@ -113,11 +116,14 @@ struct Provision: Sendable {
     let roster: Roster
     let raft: RaftConfig
     let gossip: GossipConfig
+    let electionTimeout: ElectionTimeoutPolicy?
 
     /// n1 is named aurora's rank: the highest. The others are equal.
     init(
-        nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?
+        nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?,
+        policy: ElectionTimeoutPolicy?
     ) {
+        self.electionTimeout = policy
         let voters = Roster.chooseVoters(nodes.map { ($0.name, $0.rank) })
         let genesis = Genesis(
             cluster: Self.cluster,
@@ -146,6 +152,7 @@ struct Provision: Sendable {
             descriptor: NodeDescriptor(
                 http: Endpoint(ipv4: 10, 0, 0, 1, port: 3000), trustClass: .core, rank: node.rank, version: "simulated",
                 verificationKey: Array(repeating: 0, count: 32), servesTLS: false),
-            raft: raft, gossip: gossip)
+            raft: raft, gossip: gossip, replica: node.replica, featureLevel: node.featureLevel,
+            electionTimeout: electionTimeout)
     }
 }

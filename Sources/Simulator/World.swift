@@ -12,6 +12,8 @@ package struct WorldSettings: Sendable {
     package var seed: UInt64
     package var electionTimeout: Duration = .milliseconds(300)
     package var heartbeatInterval: Duration = .milliseconds(60)
+    /// How the mesh finds its election timeout; nil: it keeps the one above.
+    package var electionTimeoutPolicy: ElectionTimeoutPolicy?
     /// Real sealed frames; otherwise clear ones. One seed of sixteen is sealed unless this is set.
     package var isSealed: Bool?
     /// Check every core's invariants after every step, not only the mesh's.
@@ -68,7 +70,7 @@ package struct World: Sendable {
         checkers = Checkers()
         provision = Provision(
             nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval,
-            snapshotAfterEntries: settings.snapshotAfterEntries)
+            snapshotAfterEntries: settings.snapshotAfterEntries, policy: settings.electionTimeoutPolicy)
         self.random = random
         for index in nodes.indices { provisionDisk(of: index) }
     }

@@ -26,6 +26,11 @@ let everyCommand: [AuthorityCommand] = [
     .put("k", "v", if: .ifMatch(LogIndex(.max))),
     .deleteValue(key: "k", condition: .ifMatch(LogIndex(3))),
     .anchorClock(TestLog.epoch),
+    .acquireLock(LockRequest(name: "gpu", holder: LockHolder(high: 1, low: 2), lifetime: .seconds(30))),
+    .renewLock(name: "gpu", token: LogIndex(7), lifetime: .milliseconds(100)),
+    .releaseLock(name: "gpu", token: LogIndex(7)),
+    .expireLocks,
+    .put("k", "v", if: .ifHolding("gpu", token: LogIndex(7))),
 ]
 
 private func sampleEnvelope(_ command: AuthorityCommand) -> CommandEnvelope {

@@ -29,6 +29,7 @@ struct RandomLog {
         limits.values = 12
         limits.valueBytesTotal = 400
         limits.valueBytes = 60
+        limits.locks = 3
         limits.clients = 6
         limits.repliesPerClient = 8
         return limits
@@ -60,7 +61,7 @@ struct RandomLog {
     }
 
     private mutating func command(after state: AuthorityState) -> AuthorityCommand {
-        switch random.below(22) {
+        switch random.below(26) {
         case 0: .createUser(name: user(), verifier: .sample, role: role())
         case 1 where random.chance(1, in: 3): .setPassword(name: user(), verifier: .other)
         case 1: .setRole(name: user(), role: role())
@@ -78,6 +79,16 @@ struct RandomLog {
         case 18, 19:
             .putValue(key: key(), value: random.bytes(random.below(64)), condition: condition(), author: user())
         case 20: .deleteValue(key: key(), condition: condition())
+        case 21, 22:
+            .acquireLock(
+                LockRequest(
+                    name: lock(), holder: LockHolder(high: 0, low: UInt64(random.below(3))),
+                    lifetime: .milliseconds(Int64(random.below(60_000)))))
+        case 23:
+            random.chance(1, in: 2)
+                ? .renewLock(name: "a", token: lockToken(after: state), lifetime: .seconds(1))
+                : .releaseLock(name: "a", token: lockToken(after: state))
+        case 24: .expireLocks
         default: .anchorClock(TestLog.epoch + .milliseconds(time.milliseconds + Int64(random.below(100_000))))
         }
     }
@@ -90,6 +101,11 @@ struct RandomLog {
             refreshHash: .sample(token()), label: "")
     }
 
+    private mutating func lock() -> LockName { random.element(of: ["a", "b", "c", "d"]) ?? "a" }
+    private mutating func lockToken(after state: AuthorityState) -> LogIndex {
+        random.chance(1, in: 4) ? .zero : state.locks["a"]?.token ?? .zero
+    }
+
     private mutating func user() -> UserName {
         random.element(of: ["root", "ada", "bob", "eve", "joe", "sam"]) ?? "root"
     }
@@ -98,7 +114,8 @@ struct RandomLog {
     private mutating func token() -> UInt8 { UInt8(random.below(3)) }
     private mutating func key() -> ValueKey { ValueKey("k\(random.below(16))") ?? "k" }
     private mutating func condition() -> ValueCondition {
-        switch random.below(4) {
+        switch random.below(5) {
+        case 4: .ifHolding("a", token: LogIndex(UInt64(random.below(4000))))
         case 0: .ifMatch(LogIndex(UInt64(random.below(4000))))
         case 1: .ifNoneMatchAny
         default: .none

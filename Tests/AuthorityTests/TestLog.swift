@@ -68,7 +68,8 @@ struct TestLog {
     func holdsSame(as other: TestLog) -> Bool {
         state.users == other.state.users && state.sessions == other.state.sessions
             && state.apiKeys == other.state.apiKeys && state.signingKeys == other.state.signingKeys
-            && state.values == other.state.values && state.clock.anchor == other.state.clock.anchor
+            && state.values == other.state.values && state.locks == other.state.locks
+            && state.clock.anchor == other.state.clock.anchor
     }
 }
 

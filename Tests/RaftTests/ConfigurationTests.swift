@@ -61,7 +61,7 @@ import Testing
             voters: Self.ids([3, 4, 5]), outgoing: Self.ids([1, 2, 3]), learners: Self.ids([6]),
             learnersNext: Self.ids([2]),
             bindings: [.init(replica: ReplicaID(4), node: NodeID(high: 1, low: 2))],
-            timeouts: ElectionTimeouts(lease: .milliseconds(60), patience: .milliseconds(400)),
+            timeouts: ElectionTimeouts(.milliseconds(60), former: .milliseconds(400)),
             featureLevel: FeatureLevel(3))
         let bytes = configuration.encode()
         #expect(try Configuration.decode(bytes) == configuration)

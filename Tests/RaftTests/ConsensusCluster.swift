@@ -160,6 +160,24 @@ final class ConsensusCluster {
         return result
     }
 
+    @discardableResult
+    func changeElectionTimeout(
+        to timeout: Duration, on place: Int
+    ) -> Result<LogPosition, Consensus.ChangeRefusal>? {
+        var result: Result<LogPosition, Consensus.ChangeRefusal>?
+        with(place) { core, now, effects in
+            result = core.proposeElectionTimeout(timeout, now: now, into: &effects)
+        }
+        return result
+    }
+
+    /// Learners that `place`, leading, finds ready.
+    func readyLearners(on place: Int) -> [Int] {
+        var ready: [ReplicaID] = []
+        with(place) { core, now, _ in ready = core.readyLearners(at: now) }
+        return ready.map { Int($0.value) - 1 }
+    }
+
     /// Returns the read's id; its fate is in `nodes[place].reads`.
     func requestRead(on place: Int) -> UInt64 {
         let id = nextRead

@@ -65,6 +65,37 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
+    @Test("thesis §4.2.1: a learner is ready when it has kept up for a while, and not while it lags or is silent")
+    func readiness() throws {
+        let cluster = ConsensusCluster(4, voters: [0, 1, 2]) { _ in
+            var config = RaftConfig(electionTimeout: .milliseconds(100))
+            config.transferStability = .seconds(1)
+            config.maxEntriesBytesPerAppend = 64
+            config.maxAppendsInFlight = 1
+            return config
+        }
+        try #require(cluster.run(within: .seconds(3)) { cluster.leader.map { cluster.holdsLease($0) } ?? false })
+        let leader = try #require(cluster.leader)
+        for _ in 0..<2000 { cluster.propose(Array(repeating: 1, count: 60), on: leader) }
+        cluster.run(for: .seconds(10))
+        cluster.change(to: [0, 1, 2], learners: [3], on: leader)
+        // Two thousand entries, one by one, four milliseconds each: eight seconds behind.
+        func look(_ span: Duration) -> Bool {
+            var isReady = false
+            let end = cluster.now + span
+            while cluster.now < end {
+                cluster.run(for: .milliseconds(100))
+                isReady = cluster.readyLearners(on: leader) == [3]
+            }
+            return isReady
+        }
+        #expect(!look(.seconds(3)), "it is still catching up")
+        #expect(look(.seconds(12)))
+        cluster.isolate(3)
+        #expect(!look(.seconds(1)), "silent")
+        #expect(cluster.violations.isEmpty)
+    }
+
     @Test("Raft §6: a configuration is in force when it is appended, and an earlier one when it is truncated")
     func rollback() throws {
         let cluster = try cluster(5, voters: [0, 1, 2, 3, 4])
@@ -250,11 +281,14 @@ import Testing
         solo.receive(.vote(.init(term: term, last: ahead)), from: 9)
         solo.persist()
         #expect(solo.takeSent(to: 9) == [.voteReply(.init(term: term, isGranted: true))])
-        solo.receive(.append(.init(term: term.next, previous: same, entries: [], commitIndex: .zero, time: .zero)), from: 8)
+        let news = RaftMessage.Append(term: term.next, previous: same, entries: [], commitIndex: .zero, time: .zero)
+        solo.receive(.append(news), from: 8)
         #expect(solo.core.leader == SoloReplica.id(8))
     }
 
-    @Test("case 24: a candidate whose configuration change is not applied yet never makes two leaders", arguments: 0..<4)
+    @Test(
+        "case 24: a candidate whose configuration change is not applied yet never makes two leaders",
+        arguments: UInt64(0)..<4)
     func unappliedChange(block: UInt64) throws {
         for seed in block * 25..<block * 25 + 25 {
             let cluster = try cluster(5, voters: [0, 1, 2], seed: seed)

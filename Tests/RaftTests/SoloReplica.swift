@@ -101,6 +101,12 @@ struct SoloReplica {
         return result
     }
 
+    mutating func changeElectionTimeout(to timeout: Duration) -> Result<LogPosition, Consensus.ChangeRefusal>? {
+        var result: Result<LogPosition, Consensus.ChangeRefusal>?
+        step { core, now, effects in result = core.proposeElectionTimeout(timeout, now: now, into: &effects) }
+        return result
+    }
+
     /// Finishes every outstanding write and those that follow from it.
     mutating func persist() {
         while !writes.isEmpty { persistNext() }

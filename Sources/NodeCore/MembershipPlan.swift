@@ -1,0 +1,124 @@
+import Primitives
+import Raft
+
+/// What a leader wants the next configuration to be. A pure decision, so that tables can test it.
+///
+/// - A node that runs a replica which the log does not know (its disk was wiped) gets that replica as a learner; when
+///   it has kept up for a while it takes the place of the node's former replica.
+/// - Learners become voters as long as fewer than `votersMax` vote, and only so that their number is odd: an even one
+///   adds a machine that can fail, not a failure that can be survived.
+/// - The feature level rises to what every voter's program understands.
+///
+/// Nobody loses a vote because of silence: gossip never removes a voter.
+package struct MembershipPlan {
+    static let votersMax = 5
+
+    package struct Node: Hashable, Sendable {
+        package let id: NodeID
+        package let rank: Int
+        /// What it says of itself; nil while nothing was heard.
+        package let notice: ReplicaNotice?
+        /// It says so now, or said so before it fell silent.
+        package let isAlive: Bool
+
+        package init(id: NodeID, rank: Int, notice: ReplicaNotice?, isAlive: Bool) {
+            self.id = id
+            self.rank = rank
+            self.notice = notice
+            self.isAlive = isAlive
+        }
+    }
+
+    package let configuration: Configuration
+    /// Everyone in the roster, in its order.
+    package let nodes: [Node]
+    /// Learners that keep up with the log.
+    package let ready: [ReplicaID]
+
+    package init(configuration: Configuration, nodes: [Node], ready: [ReplicaID]) {
+        self.configuration = configuration
+        self.nodes = nodes
+        self.ready = ready
+    }
+
+    /// Nil if all is as it should be, or cannot be improved now.
+    package func next() -> Configuration? { admission() ?? replacement() ?? promotion() ?? level() }
+
+    private func admission() -> Configuration? {
+        for node in nodes where node.isAlive {
+            guard let replica = node.notice?.replica, !configuration.contains(replica),
+                !isBoundElsewhere(replica, node.id)
+            else { continue }
+            // One learner a node: of those that it was before, only a voter still counts for something.
+            let stale = configuration.learners.filter { configuration.node(of: $0) == node.id }
+            return change(
+                learners: configuration.learners.filter { !stale.contains($0) } + [replica],
+                adding: Configuration.Binding(replica: replica, node: node.id))
+        }
+        return nil
+    }
+
+    private func replacement() -> Configuration? {
+        for learner in eligible {
+            guard let former = configuration.voters.first(where: { configuration.node(of: $0) == node(of: learner) })
+            else { continue }
+            return change(
+                voters: configuration.voters.filter { $0 != former } + [learner],
+                learners: configuration.learners.filter { $0 != learner })
+        }
+        return nil
+    }
+
+    private func promotion() -> Configuration? {
+        let count = configuration.voters.count
+        let wanted = count.isMultiple(of: 2) ? 1 : 2
+        let chosen = eligible.prefix(wanted)
+        guard count + wanted <= Self.votersMax, chosen.count == wanted else { return nil }
+        return change(
+            voters: configuration.voters + chosen, learners: configuration.learners.filter { !chosen.contains($0) })
+    }
+
+    private func level() -> Configuration? {
+        var lowest: FeatureLevel?
+        for voter in configuration.voters {
+            let owner = nodes.first { $0.id == configuration.node(of: voter) }
+            guard let notice = owner?.notice, notice.replica == voter else { return nil }
+            lowest = min(lowest ?? notice.featureLevel, notice.featureLevel)
+        }
+        guard let lowest, lowest > configuration.featureLevel else { return nil }
+        return change(level: lowest)
+    }
+
+    /// Learners that may become voters: what their node runs now, its program new enough; highest ranks first, and in
+    /// the roster's order among equals.
+    private var eligible: [ReplicaID] {
+        let running = nodes.filter { node in
+            guard let notice = node.notice else { return false }
+            return node.isAlive && configuration.learners.contains(notice.replica) && ready.contains(notice.replica)
+                && notice.featureLevel >= configuration.featureLevel
+        }
+        let order = running.enumerated().sorted { a, b in
+            a.element.rank != b.element.rank ? a.element.rank > b.element.rank : a.offset < b.offset
+        }
+        return order.compactMap { $0.element.notice?.replica }
+    }
+
+    private func node(of replica: ReplicaID) -> NodeID? { configuration.node(of: replica) }
+
+    private func isBoundElsewhere(_ replica: ReplicaID, _ node: NodeID) -> Bool {
+        configuration.node(of: replica).map { $0 != node } ?? false
+    }
+
+    private func change(
+        voters: [ReplicaID]? = nil, learners: [ReplicaID]? = nil, adding binding: Configuration.Binding? = nil,
+        level: FeatureLevel? = nil
+    ) -> Configuration {
+        let voters = voters ?? configuration.voters
+        let learners = learners ?? configuration.learners
+        let bindings = configuration.bindings + (binding.map { [$0] } ?? [])
+        return Configuration(
+            voters: voters, learners: learners,
+            bindings: bindings.filter { voters.contains($0.replica) || learners.contains($0.replica) },
+            timeouts: configuration.timeouts, featureLevel: level ?? configuration.featureLevel)
+    }
+}

@@ -1,0 +1,112 @@
+import Primitives
+import Raft
+import SecureChannel
+
+// One hop around a broken link (after Cloudflare's outage of November 2020, where two nodes that reached everybody but
+// each other could not agree on a leader).
+//
+//     origin --seal for target--> inner frame
+//     origin --relay: target, deaf, inner--> relay --relayed: origin, deaf, inner--> target --open inner
+//
+// `deaf` says that the origin hears nothing directly, so that the target answers around the link too. Without it two
+// peers would keep each other relaying for ever after the link is mended.
+//
+// The inner frame is sealed by its origin for its target: a relay can delay or drop it, and neither read nor forge. What
+// arrives as `.relayed` is opened once more and may only be consensus or a request between brains, so nothing is ever
+// passed on twice. With five voters every member of a connected majority can lead this way: in any connected graph on
+// three or more of five nodes, each of them reaches a majority within two hops.
+extension NodeBrain {
+    /// Bytes of id and flag in front of the inner frame.
+    private static let headerBytes = NodeID.byteCount + 1
+
+    /// What fits a datagram that is sealed twice.
+    private var relayPayloadMax: Int { NodeTiming.datagramBytesMax - 2 * sealer.overhead - Self.headerBytes }
+
+    /// Sends around the direct link if it is silent. Returns whether it is.
+    mutating func sendAround(
+        _ payload: [UInt8], kind: FrameKind, to place: Int, now: Instant, into effects: inout [NodeEffect]
+    ) -> Bool {
+        links.noteSent(place, at: now)
+        guard links.isSilent(place, after: timing.electionTimeout, at: now) else { return false }
+        let relays = links.relays(to: place, timeout: timing.electionTimeout, at: now)
+        guard payload.count <= relayPayloadMax, !relays.isEmpty else { return true }
+        let target = roster.entries[place].node
+        let isDeaf = links.isDeaf(to: place, after: timing.electionTimeout, at: now)
+        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: sealer.seal(payload, kind: kind, to: target))
+        for relay in relays { send(wrapped, as: .relay, to: relay, into: &effects) }
+        counters.relayedFrames += 1
+        return true
+    }
+
+    /// Whether what is sent there goes around the direct link.
+    func isSilent(_ node: NodeID, at now: Instant) -> Bool {
+        roster.place(of: node).map { links.isSilent($0, after: timing.electionTimeout, at: now) } ?? false
+    }
+
+    /// `peer` asks for a frame to be passed on. It goes to its target directly or not at all.
+    mutating func forward(_ payload: [UInt8], from place: Int, now: Instant, into effects: inout [NodeEffect]) {
+        guard var wrapped = Wrapped(payload), let target = roster.place(of: wrapped.id), target != place,
+            wrapped.id != me, links.mayForward(for: place, at: now)
+        else { return }
+        counters.forwardedFrames += 1
+        wrapped.id = roster.entries[place].node
+        send(wrapped, as: .relayed, to: target, into: &effects)
+    }
+
+    /// Opens what `relay` brought; nil if it is not from whom it is said to be, or nothing that may travel so.
+    mutating func openRelayed(_ payload: [UInt8], through relay: Int, now: Instant) -> OpenedFrame? {
+        guard let wrapped = Wrapped(payload), let origin = roster.place(of: wrapped.id), origin != relay else {
+            counters.malformedPayloads += 1
+            return nil
+        }
+        do throws(FrameRejection) {
+            let frame = try sealer.open(wrapped.inner)
+            guard frame.peer.node == wrapped.id, frame.kind == .raft || frame.kind == .node else { return nil }
+            if wrapped.isDeaf { links.noteRelayed(from: origin, through: relay, at: now) }
+            return frame
+        } catch {
+            // One copy of several that took different ways is the rule here: it counts as a repeat.
+            counters.reject(error)
+            return nil
+        }
+    }
+
+    private mutating func send(
+        _ wrapped: Wrapped, as kind: FrameKind, to place: Int, into effects: inout [NodeEffect]
+    ) {
+        let node = roster.entries[place].node
+        let payload = wrapped.encode()
+        guard let endpoint = endpoint(of: node), payload.count + sealer.overhead <= NodeTiming.datagramBytesMax else {
+            return
+        }
+        counters.sentDatagrams += 1
+        effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))
+    }
+}
+
+/// What travels inside the outer frame: whom the inner frame is for, or on the second leg from; and the inner frame.
+private struct Wrapped {
+    var id: NodeID
+    let isDeaf: Bool
+    let inner: [UInt8]
+
+    init(id: NodeID, isDeaf: Bool, inner: [UInt8]) {
+        self.id = id
+        self.isDeaf = isDeaf
+        self.inner = inner
+    }
+
+    init?(_ payload: [UInt8]) {
+        var reader = ByteReader(payload)
+        guard let id = try? reader.readNodeID(), let isDeaf = try? reader.readBool() else { return nil }
+        self.init(id: id, isDeaf: isDeaf, inner: reader.readRest())
+    }
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: NodeID.byteCount + 1 + inner.count)
+        writer.write(id)
+        writer.write(isDeaf)
+        writer.writeRaw(inner)
+        return writer.bytes
+    }
+}

@@ -1,0 +1,132 @@
+import Primitives
+import Raft
+import Testing
+
+/// E as a committed parameter: it may change while leases are held.
+@Suite struct ElectionTimeoutTests {
+    private func cluster(seed: UInt64 = 1) throws -> ConsensusCluster {
+        let cluster = ConsensusCluster(3, seed: seed) { _ in
+            var config = RaftConfig(electionTimeout: .milliseconds(100))
+            config.rankDelay = .milliseconds(100)
+            config.priorities = [ReplicaID(1): 9]
+            config.transferStability = .seconds(100)
+            return config
+        }
+        try #require(cluster.run(within: .seconds(3)) { cluster.holdsLease(0) })
+        cluster.run(for: .milliseconds(50))
+        return cluster
+    }
+
+    private func timeouts(_ cluster: ConsensusCluster, _ place: Int) -> ElectionTimeouts? {
+        cluster.core(place).configuration.timeouts
+    }
+
+    @Test(
+        "E is raised and lowered while the mesh runs, by two entries, and heartbeats follow",
+        arguments: [Int64(50), 60, 1000])
+    func change(milliseconds: Int64) throws {
+        let cluster = try cluster()
+        let target = Duration.milliseconds(milliseconds)
+        let before = cluster.core(0).lastIndex
+        cluster.changeElectionTimeout(to: target, on: 0)
+        #expect(timeouts(cluster, 0) == ElectionTimeouts(target, former: .milliseconds(100)))
+        let isDone = { (0..<3).allSatisfy { timeouts(cluster, $0) == ElectionTimeouts(target) } }
+        #expect(cluster.run(within: .milliseconds(500), until: isDone))
+        #expect(cluster.core(0).lastIndex == before + 2)
+        var beats = 0
+        cluster.filter = { message, from, to in
+            if from == 0, to == 1, case .heartbeat = message { beats += 1 }
+            return true
+        }
+        cluster.run(for: target * 10)
+        #expect((45...55).contains(beats), "five rounds an election timeout, not \(beats) in ten")
+        cluster.crash(0)
+        #expect(cluster.run(within: target * 4) { cluster.leader.map { $0 > 0 } ?? false })
+        #expect(cluster.violations.isEmpty)
+    }
+
+    @Test("the lease shrinks when a shorter E is appended, and grows only when every voter holds the change")
+    func leaseFollows() throws {
+        var solo = SoloReplica()
+        solo.lead()
+        solo.acknowledge(through: 1, from: 2)
+        solo.answer(try #require(solo.lastRound), from: 2)
+        let sentAt = try #require(solo.core.leaseDeadline) - .milliseconds(80)
+        _ = solo.changeElectionTimeout(to: .milliseconds(50))
+        #expect(solo.core.leaseDeadline == sentAt + .milliseconds(40))
+        #expect(solo.core.electionTimeout == .milliseconds(100), "votes are still withheld for the longer one")
+        solo.persist()
+        solo.acknowledge(through: 2, from: 2)
+        #expect(solo.core.electionTimeout == .milliseconds(100), "committed, and one voter may not know")
+        solo.acknowledge(through: 2, from: 3)
+        #expect(solo.core.electionTimeout == .milliseconds(50))
+        solo.persist()
+        solo.acknowledge(through: 3, from: 2)
+        _ = solo.changeElectionTimeout(to: .milliseconds(400))
+        #expect(solo.core.electionTimeout == .milliseconds(400))
+        #expect(solo.core.leaseDeadline == sentAt + .milliseconds(40))
+    }
+
+    /// n2 is promised a second, n3 never hears of it; n3 alone renews the lease; then n1 is cut off.
+    @Test("a voter that missed a longer E cannot be made to break a lease that relies on it")
+    func missedChange() throws {
+        let cluster = try cluster()
+        cluster.filter = { message, from, to in
+            if from == 0, to == 2, case .append = message { return false }
+            return true
+        }
+        cluster.changeElectionTimeout(to: .seconds(1), on: 0)
+        cluster.run(for: .milliseconds(200))
+        cluster.cut(0, 1)
+        cluster.run(for: .milliseconds(1500))
+        #expect(cluster.holdsLease(0), "n3 still follows")
+        cluster.isolate(0)
+        cluster.run(for: .seconds(3))
+        #expect(cluster.leader == 1)
+        #expect(cluster.violations.isEmpty)
+    }
+
+    @Test("a change is refused while one is not over")
+    func unfinished() throws {
+        let cluster = try cluster()
+        cluster.isolate(2)
+        cluster.changeElectionTimeout(to: .seconds(1), on: 0)
+        cluster.run(for: .milliseconds(200))
+        let index = cluster.core(0).lastIndex
+        #expect(cluster.changeElectionTimeout(to: .milliseconds(50), on: 0) == .failure(.unfinished(index)))
+        cluster.healLinks()
+        cluster.run(for: .milliseconds(500))
+        #expect(timeouts(cluster, 0) == ElectionTimeouts(.seconds(1)))
+        #expect(cluster.violations.isEmpty)
+    }
+
+    @Test("no schedule of changes of E, pauses, cuts and clocks 10% apart makes two leases", arguments: 0..<4)
+    func swarm(block: UInt64) throws {
+        for seed in block * 15..<block * 15 + 15 {
+            let cluster = ConsensusCluster(3, seed: seed)
+            for place in 0..<3 { cluster.setClock(place, ratePerMille: [900, 1100, 1000][place], offset: 0) }
+            for _ in 0..<60 {
+                if let leader = cluster.leader {
+                    let timeout = Duration.milliseconds(Int64(20 + cluster.random.below(400)))
+                    if cluster.random.chance(1, in: 3) { cluster.changeElectionTimeout(to: timeout, on: leader) }
+                    switch cluster.random.below(5) {
+                    case 0: cluster.isolate(leader)
+                    case 1: cluster.cut(leader, (leader + 1) % 3)
+                    case 2: cluster.pause(leader)
+                    case 3:
+                        let other = (leader + 1) % 3
+                        cluster.crash(other)
+                        cluster.restart(other)
+                    default: break
+                    }
+                }
+                cluster.run(for: cluster.random.duration(in: .milliseconds(5)...(.milliseconds(400))))
+                if cluster.random.chance(1, in: 2) { cluster.healLinks() }
+                for place in 0..<3 where cluster.nodes[place].isPaused { cluster.resume(place) }
+            }
+            cluster.healLinks()
+            #expect(cluster.run(within: .seconds(5)) { cluster.leader.map { cluster.holdsLease($0) } ?? false })
+            #expect(cluster.violations.isEmpty, "seed \(seed)")
+        }
+    }
+}
