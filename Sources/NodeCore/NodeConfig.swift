@@ -72,6 +72,9 @@ package struct NodeConfig: Sendable {
     package struct Raft: Sendable {
         /// E: how long a follower waits for its leader, and the base of the leader's lease.
         package var electionTimeout: Duration = .milliseconds(400)
+        /// If set, E follows the round trips that leaders measure, is never below this, and `electionTimeout` is only
+        /// where it starts.
+        package var electionTimeoutMin: Duration?
         package var heartbeatInterval: Duration = .milliseconds(80)
         package init() {}
     }

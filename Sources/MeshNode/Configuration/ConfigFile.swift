@@ -134,6 +134,8 @@ package enum ConfigFile {
         guard var section = try root.section("raft") else { return raft }
         raft.electionTimeout = try section.span(
             "election_timeout", in: .milliseconds(50)...(.seconds(10)), default: raft.electionTimeout)
+        raft.electionTimeoutMin = try section.optionalSpan(
+            "election_timeout_min", in: .milliseconds(60)...(.seconds(10)))
         raft.heartbeatInterval = try section.span(
             "heartbeat_interval", in: .milliseconds(10)...(.seconds(2)), default: raft.electionTimeout / 5)
         guard raft.heartbeatInterval * 3 <= raft.electionTimeout else {

@@ -129,6 +129,7 @@ struct Agent {
             raft: .make(
                 roster: data.roster, electionTimeout: config.raft.electionTimeout,
                 heartbeatInterval: config.raft.heartbeatInterval),
-            gossip: gossip)
+            gossip: gossip,
+            electionTimeout: config.raft.electionTimeoutMin.map { ElectionTimeoutPolicy.measured($0...(.seconds(10))) })
     }
 }
