@@ -219,6 +219,7 @@ private enum ConfigTable {
         "http.plain_networks": { $0.http.plainNetworks.isEmpty ? "none" : "some" },
         "http.allowed_hosts": { $0.http.allowedHosts.isEmpty ? "none" : "some" },
         "raft.election_timeout": { $0.raft.electionTimeout.spelled },
+        "raft.election_timeout_min": { $0.raft.electionTimeoutMin?.spelled ?? "not set" },
         "raft.heartbeat_interval": {
             $0.raft.heartbeatInterval * 5 == $0.raft.electionTimeout ? "a fifth of E" : $0.raft.heartbeatInterval.spelled
         },
