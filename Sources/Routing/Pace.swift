@@ -32,6 +32,8 @@ struct FadingPace: Hashable, Sendable {
     private static let confidenceMax = 10.0
     /// Samples at which knowledge and alternative count the same.
     private static let doubt = 0.35
+    /// The same where the alternative was measured too.
+    private static let doubtOfMeasured = 1.4
     /// Within this factor a sample confirms the mean.
     private static let agreement = 1.5
 
@@ -81,11 +83,11 @@ struct FadingPace: Hashable, Sendable {
         return alternative + (mean - alternative) * trust(now: now)
     }
 
-    /// The same beside a figure that somebody measured as well, rather than hoped: it counts like one sample of ours, so
-    /// that one odd sample of ours does not outweigh it, and many do.
+    /// The same beside a figure that somebody measured as well, rather than hoped: a single odd sample of ours does not
+    /// outweigh it, and several do.
     func mean(besideMeasured other: Double, now: Instant) -> Double {
         guard let mean else { return other }
-        return other + (mean - other) * trust(now: now, doubt: 1)
+        return other + (mean - other) * trust(now: now, doubt: Self.doubtOfMeasured)
     }
 
     /// 0..<1

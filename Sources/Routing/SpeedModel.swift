@@ -4,12 +4,12 @@ import Primitives
 ///
 /// Intuition: reading the weights limits decoding, so one machine takes about the same time per token *and byte of
 /// weights* with every model. A backend therefore has a base pace per byte, a model on it a pace of its own once it was
-/// seen. What the serving node measured counts like one sample of what is seen here. Where it says nothing, the first
+/// seen. What the serving node measured counts beside what is seen here. Where it says nothing, the first
 /// known of these is believed: seen here, base pace times size, a hopeful prior (hopeful, so that an untried node gets
 /// tried). What was seen fades (`FadingPace`) towards the next of them.
 ///
-/// The prior is the best that was seen of the same kind of hardware, slowed as configured: an untried backend is no
-/// better than that, and a little better than nothing new. No sample counts for more than `surpriseMax` times what was
+/// The prior is the best that was seen or told of the same kind of hardware, slowed as configured: an untried backend is
+/// no better than that, and a little better than nothing new. No sample counts for more than `surpriseMax` times what was
 /// expected: a machine that was still starting, or a stall, is not a speed.
 ///
 /// Kept as times, not rates: expected duration is what decisions need, and the mean of rates would hide the slow runs.
@@ -146,6 +146,7 @@ package struct SpeedModel: Sendable {
     ) -> Int? {
         guard positions.count + 2 <= Self.entryCountMax else { return nil }
         let backendPosition = enterBackend(node: node, backend: backend, hasGPU: hasGPU)
+        noteReported(model, slowdown: backend.slowdown, hasGPU: hasGPU)
         let key = Key(node: node, backend: backend.name, model: model.name)
         if let known = positions[key] {
             models[known].renew(from: model)
@@ -157,6 +158,15 @@ package struct SpeedModel: Sendable {
     }
 
     mutating func forget() { self = SpeedModel() }
+
+    /// What one node measured of itself tells what may be hoped of others of its kind that have not measured yet.
+    private mutating func noteReported(_ model: ModelReport, slowdown: Double, hasGPU: Bool) {
+        var kind = hasGPU ? gpu : processor
+        let perByte = 1 / (Self.size(of: model) * slowdown)
+        if let rate = model.prefillTokensPerSecond { kind.prefillPerByte.note(perByte / rate) }
+        if let rate = model.decodeTokensPerSecond { kind.decodePerByte.note(perByte / rate) }
+        if hasGPU { gpu = kind } else { processor = kind }
+    }
 
     private mutating func enterBackend(node: NodeID, backend: BackendReport, hasGPU: Bool) -> Int {
         let key = Key(node: node, backend: backend.name, model: nil)
