@@ -158,8 +158,8 @@ struct RelearningTests {
             try #require(try mesh.ask() == 0, "seed \(seed)")
             for _ in 0..<2 { wins += try mesh.ask() == 0 ? 1 : 0 }
         }
-        // A near tie may try another one.
-        #expect(wins >= 95, "\(wins) of 100")
+        // Nine times in ten, as elsewhere: a near tie may try another one.
+        #expect(wins >= 90, "\(wins) of 100")
     }
 
     @Test("what a node measured of itself yields to what is seen again and again")
