@@ -129,6 +129,7 @@ struct WALTests {
         bench.disk.execute(operations)
         let found = try WriteAheadLog.recover(from: bench.disk, cluster: WALBench.cluster, replica: ReplicaID(9))
         #expect(found.verdict == .clean && found.entries.isEmpty)
+        #expect(try bench.disk.fileNames().contains("lost-" + WALBench.segment), "a person may still want it")
         #expect(WriteAheadLog.replica(on: bench.disk, cluster: WALBench.cluster) == ReplicaID(9))
         // One slot is enough to know who it is; without both it is nobody, whoever asks.
         bench.disk.lose("hard-state-a")
