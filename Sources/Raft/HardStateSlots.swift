@@ -86,6 +86,16 @@ struct HardStateSlots: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// Whose slot it is, if it is good.
+    static func owner(of file: [UInt8]) -> WALOwner? {
+        guard file.count >= slotBytes else { return nil }
+        var tail = ByteReader(file[slotBytes - 4..<slotBytes])
+        guard (try? tail.readUInt32()) == WALChecksum.crc32c(file, 0..<slotBytes - 4) else { return nil }
+        var reader = ByteReader(file[0..<slotBytes - 4])
+        guard (try? reader.readUInt64()) == magic, (try? reader.readUInt32()) == WALFormat.version else { return nil }
+        return (try? decodeFields(&reader))?.owner
+    }
+
     /// Throws if the slot is intact and not ours. Never traps.
     static func decode(_ file: [UInt8], name: String, owner: WALOwner) throws(WALError) -> Slot {
         guard file.count >= slotBytes else { return .bad("has \(file.count) bytes instead of \(fileBytes)") }

@@ -49,7 +49,9 @@ package struct WALRecovery: Sendable {
                     + " the replica neither votes nor acknowledges until a leader has sent them again;"
                     + " start it, keep a majority of the others running, and check the disk")
         case .newReplica(let reason):
-            lines.append("verdict: \(reason); this replica must not vote again; start it as a new replica")
+            lines.append(
+                "verdict: \(reason); this replica must not vote again; a start sets its files aside and goes on as a new"
+                    + " replica, which the others admit, first without a vote")
         }
         if !repairs.isEmpty { lines.append("a start would first run \(repairs.count) disk operations") }
         return lines

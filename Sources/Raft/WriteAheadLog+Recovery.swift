@@ -12,7 +12,14 @@ extension WriteAheadLog {
         let owner = WALOwner(cluster: cluster, replica: replica)
         let names = try fileNames(of: disk)
         let slots = try readSlots(disk, names: names, owner: owner)
-        var segments = try readSegments(disk, names: names, owner: owner)
+        var segments: [WALSegmentFile]
+        do throws(WALError) {
+            segments = try readSegments(disk, names: names, owner: owner)
+        } catch {
+            // Without hard state a log is nobody's: it may be of a replica that this directory was later.
+            guard case .foreignReplica = error, HardStateSlots.recover(slots, owner: owner) == nil else { throw error }
+            return retired(owner, .hardStateLost, HardStateSlots(), geometry, ["\(error)"])
+        }
         var notes: [String] = []
         let snapshots = try readSnapshots(disk, names: names, owner: owner, notes: &notes)
         for (slot, file) in zip(slots, HardStateSlots.files) {

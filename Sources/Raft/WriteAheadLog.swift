@@ -75,8 +75,8 @@ package struct WriteAheadLog: Sendable {
         return (log, operations)
     }
 
-    /// Plans a directory whose replica has lost its promises (`WALVerdict.newReplica`) for a new one: removes the old
-    /// log's files, named by `fileNames`, then creates. Others' files stay.
+    /// Plans a directory whose replica has lost its promises (`WALVerdict.newReplica`) for a new one: sets the old log's
+    /// files, named by `fileNames`, aside under names that begin with `lost-`, then creates. Others' files stay.
     package static func replace(
         fileNames: [String], cluster: [UInt8], replica: ReplicaID, geometry: WALGeometry = .standard
     ) -> (WriteAheadLog, [DiskOperation]) {
@@ -87,8 +87,8 @@ package struct WriteAheadLog: Sendable {
                 || $0 == SnapshotFile.newName
         }.sorted()
         let (log, creation) = create(cluster: cluster, replica: replica, geometry: geometry)
-        var operations: [DiskOperation] = slots.map { .remove(file: $0) } + [.syncDirectory]
-        operations += segments.map { .remove(file: $0) } + [.syncDirectory]
+        var operations: [DiskOperation] = slots.map { .rename(file: $0, to: "lost-" + $0) } + [.syncDirectory]
+        operations += segments.map { .rename(file: $0, to: "lost-" + $0) } + [.syncDirectory]
         return (log, operations + creation)
     }
 

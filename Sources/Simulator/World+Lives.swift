@@ -10,19 +10,15 @@ extension World {
         guard !nodes[node].isRunning else { return }
         nodes[node].life += 1
         nodes[node].wakeAt = .distantFuture
-        let recovery: WALRecovery
+        var recovery: WALRecovery
         do throws(WALError) {
-            recovery = try WriteAheadLog.recover(
-                from: nodes[node].disk, cluster: Provision.cluster, replica: nodes[node].replica,
-                geometry: Self.geometry)
+            recovery = try recoverLog(of: node)
+            if case .newReplica = recovery.verdict {
+                becomeAnotherReplica(node)
+                recovery = try recoverLog(of: node)
+            }
         } catch {
             report("\(nodes[node].name) could not recover its log: \(error)")
-            return
-        }
-        switch recovery.verdict {
-        case .clean, .torn, .doubtful, .faulty: break
-        case .newReplica:
-            report("\(nodes[node].name) lost what it had acknowledged: \(recovery.verdict)")
             return
         }
         runAtOnce(recovery.repairs, on: node)

@@ -12,6 +12,20 @@ extension World {
         provisionDisk(of: node)
     }
 
+    func recoverLog(of node: Int) throws(WALError) -> WALRecovery {
+        try WriteAheadLog.recover(
+            from: nodes[node].disk, cluster: Provision.cluster, replica: nodes[node].replica, geometry: Self.geometry)
+    }
+
+    /// Its promises are lost: as an agent would, it goes on under an id that never was.
+    mutating func becomeAnotherReplica(_ node: Int) {
+        nodes[node].replica = ReplicaID(random.next())
+        let names = (try? nodes[node].disk.fileNames()) ?? []
+        let (_, operations) = WriteAheadLog.replace(
+            fileNames: names, cluster: Provision.cluster, replica: nodes[node].replica, geometry: Self.geometry)
+        runAtOnce(operations, on: node)
+    }
+
     /// From its next start on the node runs a program that understands this much.
     package mutating func install(_ level: FeatureLevel, on node: Int) { nodes[node].featureLevel = level }
 

@@ -117,6 +117,7 @@ struct WALTests {
         bench.disk.put("notes.txt", [1])
         bench.disk.lose("hard-state-a")
         bench.disk.flip(bit: 300, of: "hard-state-b")
+        #expect(WriteAheadLog.replica(on: bench.disk, cluster: WALBench.cluster) == nil)
         let (_, operations) = WriteAheadLog.replace(
             fileNames: try bench.disk.fileNames(), cluster: WALBench.cluster, replica: ReplicaID(9))
         for count in 0...operations.count {
@@ -128,6 +129,14 @@ struct WALTests {
         bench.disk.execute(operations)
         let found = try WriteAheadLog.recover(from: bench.disk, cluster: WALBench.cluster, replica: ReplicaID(9))
         #expect(found.verdict == .clean && found.entries.isEmpty)
+        #expect(try bench.disk.fileNames().contains("lost-" + WALBench.segment), "a person may still want it")
+        #expect(WriteAheadLog.replica(on: bench.disk, cluster: WALBench.cluster) == ReplicaID(9))
+        // One slot is enough to know who it is; without both it is nobody, whoever asks.
+        bench.disk.lose("hard-state-a")
+        #expect(WriteAheadLog.replica(on: bench.disk, cluster: WALBench.cluster) == ReplicaID(9))
+        #expect(WriteAheadLog.replica(on: bench.disk, cluster: Array(repeating: 1, count: 16)) == nil)
+        bench.disk.lose("hard-state-b")
+        #expect(try bench.recover().verdict == .newReplica(.hardStateLost))
         #expect(try bench.disk.read("notes.txt") == [1])
     }
 }

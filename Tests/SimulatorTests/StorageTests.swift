@@ -115,4 +115,31 @@ struct StorageTests {
     private static func holdsAnywhere(_ world: World, _ number: Int) -> Bool {
         (0..<world.nodeCount).contains { holds(world, number, on: $0) }
     }
+
+    @Test("both hard state slots rot on two of five nodes: new replicas, whose old votes never count, admitted as learners")
+    func lostVotes() throws {
+        var world = Self.world(nodes: 5, seed: 21)
+        for number in 0..<10 { _ = world.submit(try Self.put(number), to: number % 5) }
+        world.run(for: .seconds(2))
+        let former = (0..<5).map { world.replica(of: $0) }
+        for node in [1, 3] {
+            world.stop(node, cutsPower: true)
+            for slot in ["hard-state-a", "hard-state-b"] {
+                try #require(world.flipBit(400, of: slot, on: node))
+            }
+            world.start(node)
+            #expect(world.replica(of: node) != former[node])
+            #expect(world.brain(of: node)?.consensus.configuration.isVoter(world.replica(of: node)) == false)
+        }
+        let areBack = world.run(atMost: .seconds(60)) { world in
+            [1, 3].allSatisfy { node in
+                Self.count(world, on: node) == 10
+                    && world.brain(of: 0)?.consensus.configuration.isVoter(world.replica(of: node)) == true
+            }
+        }
+        #expect(areBack)
+        let voters = world.brain(of: 0)?.consensus.configuration.voters ?? []
+        #expect(!voters.contains(former[1]) && !voters.contains(former[3]) && voters.count == 5)
+        #expect(world.allViolations().isEmpty)
+    }
 }

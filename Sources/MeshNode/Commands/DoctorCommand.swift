@@ -26,15 +26,13 @@ struct DoctorCommand: AsyncParsableCommand {
             note("secrets", "in order: \(config.secretsFile)")
             let data = try DataDirectory.open(config.dataDirectory, name: config.name)
             note("data directory", "in order: node \(data.identity.nodeID), \(data.roster.entries.count) members")
-            guard let entry = data.roster.entry(of: data.identity.nodeID) else {
-                preconditionFailure("DataDirectory.open checked that this node is in its roster")
-            }
             guard data.hasStarted else {
                 return note("log", "empty: this node was provisioned and has never run")
             }
             let directory = try DurableDirectory(path: data.logPath)
             let recovery = try WriteAheadLog.recover(
-                from: directory, cluster: data.roster.cluster, replica: entry.replica)
+                from: directory, cluster: data.roster.cluster,
+                replica: try LogRecovery.bound(to: directory, data: data))
             for line in recovery.report() { note("log", line) }
         }
     }

@@ -68,17 +68,14 @@ struct Agent {
     /// Recovers the log and opens the mesh port.
     private func startMesh(cluster: ClusterKey) throws -> MeshService {
         let me = data.identity.nodeID
-        guard let entry = data.roster.entry(of: me) else {
-            preconditionFailure("DataDirectory.open checked that \(me) is in its roster")
-        }
         let directory = try DurableDirectory(path: data.logPath)
-        let recovery = try recover(directory, replica: entry.replica)
+        let log = try LogRecovery.run(directory, data: data, logger: logger)
         let epoch = try data.takeBootEpoch()
         var entropy = SodiumEntropy()
         let seed = entropy.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         var effects: [NodeEffect] = []
         let brain = NodeBrain(
-            setup: makeSetup(bootEpoch: epoch), recovery: recovery,
+            setup: makeSetup(bootEpoch: epoch, replica: log.replica), recovery: log.recovery,
             sealer: SharedKeyFrameSealer(cluster: cluster, me: me, bootEpoch: epoch, entropy: SodiumEntropy()),
             random: SeededRandom(seed: seed), now: MonotonicClock.now(), into: &effects)
         do throws(UVError) {
@@ -92,26 +89,7 @@ struct Agent {
         }
     }
 
-    /// A log that lost acknowledged entries is left as it is: only a person may decide what happens to it.
-    private func recover(_ directory: DurableDirectory, replica: ReplicaID) throws -> WALRecovery {
-        var recovery = try WriteAheadLog.recover(from: directory, cluster: data.roster.cluster, replica: replica)
-        switch recovery.verdict {
-        case .clean, .torn, .doubtful: break
-        case .newReplica(.empty) where !data.hasStarted:
-            let (_, operations) = WriteAheadLog.create(cluster: data.roster.cluster, replica: replica)
-            try directory.execute(operations)
-            recovery = try WriteAheadLog.recover(from: directory, cluster: data.roster.cluster, replica: replica)
-        case .faulty, .newReplica:
-            throw ConfigError(
-                file: data.logPath, problem: recovery.report().joined(separator: "; "),
-                advice: "nothing was changed; run 'meshnode doctor' for details, and restore this directory from a backup or provision the node anew")
-        }
-        try directory.execute(recovery.repairs)
-        for note in recovery.notes { logger.notice("log recovered", metadata: ["note": "\(note)"]) }
-        return recovery
-    }
-
-    private func makeSetup(bootEpoch: UInt64) -> NodeSetup {
+    private func makeSetup(bootEpoch: UInt64, replica: ReplicaID) -> NodeSetup {
         let contacts = config.peers.compactMap { peer in
             data.roster.entry(named: peer.name).map { Contact(id: $0.node, name: peer.name, endpoint: peer.mesh) }
         }
@@ -129,7 +107,7 @@ struct Agent {
             raft: .make(
                 roster: data.roster, electionTimeout: config.raft.electionTimeout,
                 heartbeatInterval: config.raft.heartbeatInterval),
-            gossip: gossip,
+            gossip: gossip, replica: replica,
             electionTimeout: config.raft.electionTimeoutMin.map { ElectionTimeoutPolicy.measured($0...(.seconds(10))) })
     }
 }
