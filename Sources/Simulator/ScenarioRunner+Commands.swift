@@ -31,6 +31,7 @@ extension ScenarioRunner {
         case "power-cut": return try stop(command, cutsPower: true)
         case "pause": return try pause(command)
         case "disk": return try setDisk(command)
+        case "replace": return try replace(command)
         case "clock": return try setClock(command)
         case "create-user": return try createUser(command)
         case "login": return try login(command)

@@ -36,6 +36,17 @@ extension ScenarioRunner {
         return []
     }
 
+    /// `replace n4`: a new disk in a machine that is down. It comes back as another replica, with its old keys.
+    mutating func replace(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        for node in try nodes(command) {
+            guard !world.nodes[node].isRunning else {
+                throw ScenarioError(line: command.line, reason: "crash \(world.name(of: node)) before you replace its disk")
+            }
+            world.wipe(node)
+        }
+        return []
+    }
+
     /// The forms with a value; false if there is none.
     private mutating func setDiskOption(_ command: Scenario.Command, _ node: Int) throws(ScenarioError) -> Bool {
         if let text = command.option("sync") {

@@ -112,15 +112,6 @@ package struct SimulatedNetwork: Sendable {
         for position in links.indices { links[position].isCut = false }
     }
 
-    /// Only these links remain, each in both directions.
-    package mutating func keepOnly(_ edges: [(Int, Int)]) {
-        for a in 0..<count {
-            for b in 0..<count where a != b {
-                self[a, b].isCut = !edges.contains { ($0.0 == a && $0.1 == b) || ($0.0 == b && $0.1 == a) }
-            }
-        }
-    }
-
     /// Every link is whole, fast and honest again. The counts stay.
     package mutating func mendEverything() {
         for position in links.indices { links[position] = Link() }

@@ -43,6 +43,7 @@ extension World {
         switch kind {
         case .gossip: return "gossip"
         case .node: return "request"
+        case .relay, .relayed: return "relayed"
         case .raft:
             let message = try? RaftMessage.decode(Array(bytes.dropFirst(ClearFrameSealer.headerBytes)))
             return message.map(name) ?? "raft"

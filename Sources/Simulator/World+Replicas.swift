@@ -10,6 +10,7 @@ extension World {
         nodes[node].disk.wipe()
         nodes[node].replica = ReplicaID(random.next())
         provisionDisk(of: node)
+        nodes[node].disk.isHarmed = false
     }
 
     /// From its next start on the node runs a program that understands this much.
