@@ -63,7 +63,7 @@ let package = Package(
             .executableTarget(
                 name: "MeshNode",
                 dependencies: meshNodeDependencies,
-                resources: [.copy("UI/Files"), .copy("Demo/Model")],
+                resources: [.copy("UI/Files"), .copy("Demo/Model"), .copy("Report/Page")],
                 swiftSettings: strict),
             .testTarget(
                 name: "MeshNodeTests",

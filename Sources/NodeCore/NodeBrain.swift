@@ -309,7 +309,7 @@ package struct NodeBrain: Sendable {
         case .send(let message, let replica):
             guard let node = replicas.node(of: replica) else { return }
             let isAround = send(
-                encodeRaft(message), kind: .raft, to: node, now: now, into: &effects)
+                encodeRaft(message), kind: .raft, to: node, mayGoAround: message.mayGoAround, now: now, into: &effects)
             consensus.noteRelayed(isAround, to: replica)
         case .apply(let entries): apply(entries, now: now, into: &effects)
         case .install(let metadata): install(metadata, into: &effects)
@@ -332,7 +332,7 @@ package struct NodeBrain: Sendable {
         return RaftMessage.encode(message) + writer.bytes
     }
 
-    private static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
+    package static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
         guard payload.count >= 8 else { throw .truncated }
         var reader = ByteReader(Array(payload.suffix(8)))
         return (try reader.readReplicaID(), try RaftMessage.decode(Array(payload.dropLast(8))))
@@ -345,7 +345,8 @@ package struct NodeBrain: Sendable {
     /// By datagram where it fits one, else by stream; and around the direct link if that is silent, which is returned.
     @discardableResult
     private mutating func send(
-        _ payload: [UInt8], kind: FrameKind, to node: NodeID, now: Instant, into effects: inout [NodeEffect]
+        _ payload: [UInt8], kind: FrameKind, to node: NodeID, mayGoAround: Bool = true, now: Instant,
+        into effects: inout [NodeEffect]
     ) -> Bool {
         guard let endpoint = endpoint(of: node) else { return false }
         if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
@@ -354,7 +355,7 @@ package struct NodeBrain: Sendable {
         } else {
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
-        guard let place = roster.place(of: node) else { return false }
+        guard mayGoAround, let place = roster.place(of: node) else { return false }
         return sendAround(payload, kind: kind, to: place, now: now, into: &effects)
     }
 

@@ -80,14 +80,15 @@ extension Consensus {
 
     private func priority(at slot: Int) -> Int { config.priority(of: members[slot].replica) }
 
-    /// Caught up, and hears and is heard by every voter that this leader hears: a better-ranked leader that reaches
-    /// fewer voters would be a worse one.
+    /// Caught up, and directly hears and is heard by every voter that this leader hears directly: a better-ranked leader
+    /// that reaches fewer voters would be a worse one.
     private func isEligible(_ candidate: Int, at now: Instant) -> Bool {
         guard isPreferred(candidate, at: now), members[candidate].mode == .replicating,
             members[candidate].match >= commitIndex
         else { return false }
         return electorate.all.allSatisfy { other in
-            if other == ownSlot || other == candidate || !reaches(other, at: now) { return true }
+            if other == ownSlot || other == candidate { return true }
+            guard reaches(other, at: now), !members[other].isRelayed else { return true }
             return members[candidate].heard.contains(members[other].replica)
                 && members[other].heard.contains(members[candidate].replica)
         }

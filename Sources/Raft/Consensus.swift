@@ -67,7 +67,7 @@ package struct Consensus: Sendable {
     /// Elections lost in a row: each makes the next wait longer, so that slow disks can finish a vote.
     var lostElections = 0
     /// Identity of a last entry that this replica may have acknowledged and cannot read any more.
-    var doubtfulTail: LogPosition?
+    package internal(set) var doubtfulTail: LogPosition?
     /// The replica certainly acknowledged what is missing through `doubtfulTail`.
     var hasLostEntries = false
     /// The latest term in which an earlier life of this replica can have acknowledged anything.

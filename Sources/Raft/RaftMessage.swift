@@ -43,6 +43,12 @@ package enum RaftMessage: Hashable, Sendable {
         }
     }
 
+    /// False if it says something about the direct link, so that a relay must not carry it.
+    package var mayGoAround: Bool {
+        if case .hello = self { return false }
+        return true
+    }
+
     /// Too large for one sealed datagram of 1,200 bytes: send it over the stream.
     package var isBulk: Bool {
         if case .snapshot = self { return true }

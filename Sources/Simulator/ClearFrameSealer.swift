@@ -13,7 +13,9 @@ struct ClearFrameSealer: FrameSealer {
         var window = ReplayWindow()
     }
 
-    private static let headerBytes = 15
+    static let headerBytes = 15
+    /// A place that no node has makes a frame malformed.
+    static let senderOffset = 1
 
     /// Everyone, by place: at most 64 nodes.
     private let nodes: [NodeID]

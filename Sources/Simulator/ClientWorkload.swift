@@ -9,7 +9,10 @@ import Primitives
 /// unknown (`RegisterChecker`).
 package struct ClientWorkload: Sendable {
     private enum Operation: Sendable {
-        case write(key: Int, value: UInt64)
+        /// `mayHaveHappened`: an earlier attempt at the same write stayed without an answer.
+        case write(key: Int, value: UInt64, mayHaveHappened: Bool)
+        /// The twin of a write that was asked for twice: its answer says nothing new.
+        case twin
         case read(key: Int, node: Int, life: Int)
         case signIn(SessionID)
         case signOut(SessionID)
@@ -27,10 +30,26 @@ package struct ClientWorkload: Sendable {
         package var answered: Int { succeeded + refused + unknown }
     }
 
+    /// What clients do besides asking and waiting, in thousandths of their operations.
+    package struct Habits: Hashable, Sendable {
+        /// Repeat a write elsewhere that was refused or not answered.
+        package var retryPerMille = 0
+        /// Ask two nodes at once for the same write.
+        package var duplicatePerMille = 0
+        /// Go away before the answer.
+        package var abandonPerMille = 0
+        /// Come in a crowd of thirty.
+        package var burstPerMille = 0
+        /// Store kilobytes instead of bytes, so that messages travel on streams.
+        package var largePerMille = 0
+        package init() {}
+    }
+
     private static let keyCount = 64
     private static let sessionsMax = 50
     private static let userName = "ada"
 
+    package var habits = Habits()
     package private(set) var tally = Tally()
     private var random: SeededRandom
     private var pending: [(request: RequestID, operation: Operation, givenUpAt: Instant)] = []
@@ -53,11 +72,16 @@ package struct ClientWorkload: Sendable {
         registers = Array(repeating: RegisterChecker(), count: Self.keyCount)
     }
 
-    /// Collects answers, then starts one operation on a random node that runs.
+    /// Collects answers, then starts one operation on a random node that runs, or a crowd of them.
     package mutating func step(_ world: inout World) {
         collect(&world)
-        let running = (0..<world.nodeCount).filter { world.nodes[$0].isAwake }
-        guard let node = random.element(of: running) else { return }
+        var count = 1
+        if strikes(habits.burstPerMille, .burst, &world) { count = 30 }
+        for _ in 0..<count { startOne(&world) }
+    }
+
+    private mutating func startOne(_ world: inout World) {
+        guard let node = awakeNode(world) else { return }
         if !hasUser {
             hasUser = world.hasUsers(node)
             if !hasUser {
@@ -71,6 +95,16 @@ package struct ClientWorkload: Sendable {
         case 8: signIn(on: node, &world)
         default: signOut(on: node, &world)
         }
+    }
+
+    private mutating func awakeNode(_ world: World) -> Int? {
+        random.element(of: (0..<world.nodeCount).filter { world.nodes[$0].isAwake })
+    }
+
+    private mutating func strikes(_ perMille: Int, _ fault: FaultClass, _ world: inout World) -> Bool {
+        guard perMille > 0, random.chance(perMille, in: 1000) else { return false }
+        world.faults.note(fault)
+        return true
     }
 
     /// Takes the answers that have arrived.
@@ -94,10 +128,29 @@ package struct ClientWorkload: Sendable {
         guard let key = freeKey() else { return }
         let value = nextValue
         nextValue += 1
-        let command = AuthorityCommand.putValue(
-            key: keys[key], value: Self.encode(value), condition: .none, author: .simulated)
         busyKeys.insert(key)
-        wait(for: world.submit(command, to: node), .write(key: key, value: value), world)
+        submit(value, under: key, to: node, mayHaveHappened: false, &world)
+        if strikes(habits.duplicatePerMille, .duplicateRequest, &world), let other = awakeNode(world) {
+            registers[key].noteUnknown(value)
+            wait(for: world.submit(putCommand(value, under: key), to: other), .twin, world)
+        }
+        if strikes(habits.abandonPerMille, .abandonedRequest, &world), let (request, _, _) = pending.last {
+            world.forget(request, on: node)
+        }
+    }
+
+    private mutating func submit(
+        _ value: UInt64, under key: Int, to node: Int, mayHaveHappened: Bool, _ world: inout World
+    ) {
+        let request = world.submit(putCommand(value, under: key), to: node)
+        wait(for: request, .write(key: key, value: value, mayHaveHappened: mayHaveHappened), world)
+    }
+
+    /// Large or small by its number, so that a repeated write is the same write.
+    private func putCommand(_ value: UInt64, under key: Int) -> AuthorityCommand {
+        let padding = Int(value % 1000) < habits.largePerMille ? 2048 : 0
+        return .putValue(
+            key: keys[key], value: Self.encode(value, padding: padding), condition: .none, author: .simulated)
     }
 
     private mutating func read(on node: Int, _ world: inout World) {
@@ -141,14 +194,9 @@ package struct ClientWorkload: Sendable {
         case .refused: tally.refused += 1
         }
         switch operation {
-        case .write(let key, let value):
-            busyKeys.remove(key)
-            switch answer {
-            case .committed(.stored, _): registers[key].noteWritten(value)
-            case .refused(.outcomeUnknown): registers[key].noteUnknown(value)
-            case .committed, .refused: registers[key].noteRefused(value)
-            case .readable: break
-            }
+        case .write(let key, let value, let mayHaveHappened):
+            noteWrite(key, value, answer, mayHaveHappened: mayHaveHappened, &world)
+        case .twin: break
         case .read(let key, let node, let life):
             busyKeys.remove(key)
             guard case .readable = answer, world.nodes[node].life == life else { return }
@@ -165,23 +213,46 @@ package struct ClientWorkload: Sendable {
         }
     }
 
+    private mutating func noteWrite(
+        _ key: Int, _ value: UInt64, _ answer: NodeAnswer, mayHaveHappened: Bool, _ world: inout World
+    ) {
+        busyKeys.remove(key)
+        let isOpen: Bool
+        switch answer {
+        case .committed(.stored, _):
+            registers[key].noteWritten(value)
+            return
+        case .refused(.outcomeUnknown): isOpen = true
+        case .committed, .refused: isOpen = mayHaveHappened
+        case .readable: return
+        }
+        if isOpen { registers[key].noteUnknown(value) }
+        if strikes(habits.retryPerMille, .retry, &world), let node = awakeNode(world) {
+            busyKeys.insert(key)
+            submit(value, under: key, to: node, mayHaveHappened: isOpen, &world)
+        } else if !isOpen {
+            registers[key].noteRefused(value)
+        }
+    }
+
     /// The node that was asked is gone: its client learns nothing, and anything may still happen.
     private mutating func abandon(_ operation: Operation) {
         tally.abandoned += 1
         switch operation {
-        case .write(let key, let value):
+        case .write(let key, let value, _):
             busyKeys.remove(key)
             registers[key].noteUnknown(value)
         case .read(let key, _, _): busyKeys.remove(key)
-        case .signIn, .signOut: break
+        case .signIn, .signOut, .twin: break
         }
     }
 
-    private static func encode(_ value: UInt64) -> [UInt8] {
-        var writer = ByteWriter(capacity: 8)
+    private static func encode(_ value: UInt64, padding: Int) -> [UInt8] {
+        var writer = ByteWriter(capacity: 8 + padding)
         writer.write(value)
+        writer.writeRaw(repeatElement(0, count: padding))
         return writer.bytes
     }
 
-    private static func decode(_ bytes: [UInt8]) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    private static func decode(_ bytes: [UInt8]) -> UInt64 { bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) } }
 }

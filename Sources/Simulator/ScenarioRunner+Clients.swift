@@ -29,6 +29,7 @@ extension ScenarioRunner {
         let answer = commit(.grantSession(grant), on: node)
         guard case .committed(.granted, let index) = answer else { return [describe(answer, on: node)] }
         world.checkers.noteGranted(grant.id, at: index)
+        refreshTokens[label] = grant.refreshHash
         sessions[label] = NamedSession(id: grant.id, grantedAt: index)
         return ["\(name) signed in on \(world.name(of: node)) as \(label)"]
     }
@@ -91,6 +92,22 @@ extension ScenarioRunner {
         return ["stored on \(world.name(of: node))"]
     }
 
+    /// `fill n1 count=60 bytes=2000`: begins so many writes of so many bytes (100 unless given), under keys of their
+    /// own.
+    mutating func fill(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        let node = try node(command)
+        guard let count = Int(try require("count", command)), let bytes = Int(command.option("bytes") ?? "100"),
+            (1...1000).contains(count), (1...60_000).contains(bytes)
+        else { throw ScenarioError(line: command.line, reason: "count= is 1 to 1000, bytes= is 1 to 60000") }
+        for number in 1...count {
+            guard let key = ValueKey("fill-\(number)") else { continue }
+            let value = [UInt8](repeating: 120, count: bytes)
+            _ = world.submit(.putValue(key: key, value: value, condition: .none, author: .simulated), to: node)
+            world.run(for: .milliseconds(2))
+        }
+        return []
+    }
+
     /// A linearizable read unless `local=yes`.
     mutating func get(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
@@ -117,32 +134,54 @@ extension ScenarioRunner {
         ]
     }
 
-    /// `begin put n2 key=a value=b`: asks, and does not wait for the answer. Nothing is promised to such a client.
+    /// `begin put n2 key=a value=b as=P1`: asks, and does not wait for the answer; `answer P1` prints it later.
+    /// Nothing is promised to a client that does not look.
     mutating func begin(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let inner = Scenario.Command(text: command.text.dropFirst("begin".count).trimmingSpaces(), line: command.line)
         let node = try node(inner)
+        let request: RequestID
         switch inner.verb {
-        case "put": _ = world.submit(try putCommand(inner), to: node)
+        case "put": request = world.submit(try putCommand(inner), to: node)
+        case "get": request = world.readBarrier(at: node)
         case "login":
             guard let grant = world.makeGrant(for: try userName(inner), on: node) else { return ["401 no such user"] }
-            _ = world.submit(.grantSession(grant), to: node)
-        default: throw ScenarioError(line: command.line, reason: "only 'put' and 'login' can be begun")
+            request = world.submit(.grantSession(grant), to: node)
+        case "refresh":
+            guard let rotation = try rotation(inner) else { return ["no such session"] }
+            request = world.submit(.rotateRefresh(rotation), to: node)
+        default:
+            throw ScenarioError(line: command.line, reason: "only 'put', 'get', 'login' and 'refresh' can be begun")
         }
+        if let label = inner.option("as") { begun[label] = (request, node) }
         return []
+    }
+
+    /// `answer P1`: what a client that began something was told, waiting for it.
+    mutating func answer(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        guard let label = command.arguments.first, let (request, node) = begun[label] else {
+            throw ScenarioError(line: command.line, reason: "write 'begin put n1 key=a value=b as=P1', then 'answer P1'")
+        }
+        let answer = world.wait(for: request)
+        begun[label] = nil
+        if case .committed(.stored, _) = answer { return ["stored on \(world.name(of: node))"] }
+        return [describe(answer, on: node)]
     }
 
     // MARK: Steps
 
     private func putCommand(_ command: Scenario.Command) throws(ScenarioError) -> AuthorityCommand {
         let value = try require("value", command)
-        return .putValue(key: try valueKey(command), value: Array(value.utf8), condition: .none, author: .simulated)
+        let isNew = command.option("if") == "absent"
+        return .putValue(
+            key: try valueKey(command), value: Array(value.utf8), condition: isNew ? .ifNoneMatchAny : .none,
+            author: .simulated)
     }
 
-    private mutating func commit(_ command: AuthorityCommand, on node: Int) -> NodeAnswer? {
+    mutating func commit(_ command: AuthorityCommand, on node: Int) -> NodeAnswer? {
         world.wait(for: world.submit(command, to: node))
     }
 
-    private func describe(_ answer: NodeAnswer?, on node: Int) -> String {
+    func describe(_ answer: NodeAnswer?, on node: Int) -> String {
         let name = world.name(of: node)
         switch answer {
         case .refused(let refusal): return "refused on \(name): \(refusal.httpStatus) \(refusal.code)"
@@ -153,7 +192,7 @@ extension ScenarioRunner {
         }
     }
 
-    private func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, NamedSession?) {
+    func session(_ command: Scenario.Command) throws(ScenarioError) -> (String, NamedSession?) {
         let label = try require("session", command)
         guard let id = sessions[label] else {
             throw ScenarioError(

@@ -13,9 +13,16 @@ extension ScenarioRunner {
         case "primary": return primaries()
         case "term": return terms()
         case "begin": return try begin(command)
+        case "answer": return try answer(command)
         case "members": return try members(command)
+        case "log": return logs()
+        case "faults": return faults()
         case "partition": return try partition(command)
         case "heal": world.network.heal(); return []
+        case "topology": return try setTopology(command)
+        case "clog", "stall": return try clog(command)
+        case "reset": return try resetStreams(command)
+        case "foreign": return try sendForeignFrames(command)
         case "isolate": return try isolate(command)
         case "cut", "mend": return try setLink(command)
         case "link": return try shapeLink(command)
@@ -28,8 +35,10 @@ extension ScenarioRunner {
         case "create-user": return try createUser(command)
         case "login": return try login(command)
         case "logout": return try logout(command)
+        case "refresh": return try refresh(command)
         case "check": return try check(command)
         case "sessions": return sessionCounts()
+        case "fill": return try fill(command)
         case "put": return try put(command)
         case "get": return try get(command)
         case "verify": return verify()
@@ -40,11 +49,26 @@ extension ScenarioRunner {
 
     // MARK: Time and machines
 
-    /// `start` brings up every node that is down; `start n2 n3` only those.
+    /// `start` brings up every node that is down; `start n2 n3` only those; `start n1 after=5s` later, `start n1
+    /// heartbeat=30ms` with another configuration. Prints who refuses, and why.
     private mutating func start(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let named = try nodes(command)
-        for node in named.isEmpty ? Array(0..<world.nodeCount) : named { world.start(node) }
-        return []
+        let delay = try command.option("after").map { text throws(ScenarioError) in try span(text, command) }
+        let interval = try command.option("heartbeat").map { text throws(ScenarioError) in try span(text, command) }
+        var output: [String] = []
+        for node in named.isEmpty ? Array(0..<world.nodeCount) : named {
+            if let delay {
+                world.start(node, after: delay)
+            } else if let interval {
+                world.startReconfigured(node, heartbeatInterval: interval)
+            } else {
+                world.start(node)
+            }
+            if let refusal = world.nodes[node].startRefusal {
+                output.append("\(world.name(of: node)) does not start: \(refusal)")
+            }
+        }
+        return output
     }
 
     private mutating func pass(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
@@ -52,9 +76,19 @@ extension ScenarioRunner {
         return []
     }
 
+    /// `crash n1`, `power-cut n1`, or all without a name; `at-step=3` waits for the third operation of a disk batch.
     private mutating func stop(_ command: Scenario.Command, cutsPower: Bool) throws(ScenarioError) -> [String] {
         let named = try nodes(command)
-        for node in named.isEmpty ? Array(0..<world.nodeCount) : named { world.stop(node, cutsPower: cutsPower) }
+        let chosen = named.isEmpty ? Array(0..<world.nodeCount) : named
+        if let text = command.option("at-step") {
+            guard let step = Int(text), step >= 1 else {
+                throw ScenarioError(line: command.line, reason: "at-step counts disk operations from 1, not '\(text)'")
+            }
+            for node in chosen { world.doom(node, afterOperations: step - 1, cutsPower: cutsPower) }
+            return []
+        }
+        if cutsPower, named.isEmpty { world.faults.note(.powerCutAll) }
+        for node in chosen { world.stop(node, cutsPower: cutsPower) }
         return []
     }
 
@@ -63,28 +97,19 @@ extension ScenarioRunner {
         return []
     }
 
-    /// `disk n1 sync=400ms`, `disk n1 hung`, `disk n1 normal`.
-    private mutating func setDisk(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
-        let name = Array(command.arguments.prefix(1))
-        guard let node = try nodes(name, command).first else {
-            throw ScenarioError(line: command.line, reason: "'disk' needs a node, as in 'disk n1 hung'")
-        }
-        switch (command.arguments.dropFirst().first, command.option("sync")) {
-        case (nil, let text?):
-            let latency = try span(text, command)
-            world.nodes[node].disk.syncLatency = latency...latency
-        case ("hung", nil): world.setDiskHung(true, node: node)
-        case ("normal", nil):
-            world.nodes[node].disk.syncLatency = SimulatedDisk().syncLatency
-            world.setDiskHung(false, node: node)
-        default:
-            throw ScenarioError(line: command.line, reason: "write 'disk n1 sync=400ms', 'disk n1 hung' or 'disk n1 normal'")
-        }
-        return []
-    }
-
+    /// `clock n1 drift-ppm=20000`, `clock n1 wall=1h` (or `wall=-1h`), `clock n1 late=50ms`.
     private mutating func setClock(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
+        if let text = command.option("wall") {
+            let isBack = text.hasPrefix("-")
+            let distance = try span(isBack ? String(text.dropFirst()) : text, command)
+            world.jumpWallClock(by: isBack ? .zero - distance : distance, of: node)
+            return []
+        }
+        if let text = command.option("late") {
+            world.nodes[node].timerLateness = try span(text, command)
+            return []
+        }
         guard let ppm = Int64(try require("drift-ppm", command)), abs(ppm) <= 500_000 else {
             throw ScenarioError(line: command.line, reason: "drift-ppm is a whole number of parts per million, at most 500000")
         }
@@ -98,60 +123,45 @@ extension ScenarioRunner {
     private mutating func partition(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         var groups: [[Int]] = []
         for group in command.arguments.split(separator: "|") { groups.append(try nodes(Array(group), command)) }
-        world.network.partition(groups)
+        world.partition(groups)
         return []
     }
 
     private mutating func isolate(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let alone = try nodes(command)
-        world.network.partition([(0..<world.nodeCount).filter { !alone.contains($0) }])
+        if let one = alone.first, alone.count == 1 {
+            world.isolate(one)
+        } else {
+            world.partition([(0..<world.nodeCount).filter { !alone.contains($0) }])
+        }
         return []
     }
 
     /// `cut n1 -> n2` one way, `cut n1 - n2` both ways; `mend` likewise.
     private mutating func setLink(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         for (from, to) in try pairs(command) {
-            if command.verb == "cut" { world.network.cut(from, to) } else { world.network.mend(from, to) }
-        }
-        return []
-    }
-
-    /// `link n1 - n2 latency=40ms loss=10%`.
-    private mutating func shapeLink(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
-        for (from, to) in try pairs(command) {
-            if let text = command.option("latency") {
-                let latency = try span(text, command)
-                world.network[from, to].latency = latency...latency + .microseconds(300)
-            }
-            if let text = command.option("loss") {
-                guard text.hasSuffix("%"), let percent = Int(text.dropLast()), (0...100).contains(percent) else {
-                    throw ScenarioError(line: command.line, reason: "'\(text)' is no loss; write for example loss=10%")
-                }
-                world.network[from, to].lossPerMille = percent * 10
-            }
+            if command.verb == "cut" { world.cutOneWay(from, to) } else { world.network.mend(from, to) }
         }
         return []
     }
 
     /// `flap n1 - n2 every=300ms for=10s`: down, up, down, up.
     private mutating func flap(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
-        let links = try pairs(command)
+        let ends = try pairs(command)[0]
         let period = try span(command.option("every"), command)
         let end = world.now + (try span(command.option("for"), command))
         guard period > .zero else { throw ScenarioError(line: command.line, reason: "every=... must be positive") }
         var isDown = false
         while world.now < end {
             isDown.toggle()
-            for (from, to) in links {
-                if isDown { world.network.cut(from, to) } else { world.network.mend(from, to) }
-            }
+            world.setLink(ends.0, ends.1, isCut: isDown)
             world.run(for: period)
         }
-        for (from, to) in links { world.network.mend(from, to) }
+        world.setLink(ends.0, ends.1, isCut: false)
         return []
     }
 
-    private func pairs(_ command: Scenario.Command) throws(ScenarioError) -> [(Int, Int)] {
+    func pairs(_ command: Scenario.Command) throws(ScenarioError) -> [(Int, Int)] {
         let words = command.arguments
         guard words.count == 3, words[1] == "->" || words[1] == "-" else {
             throw ScenarioError(line: command.line, reason: "write '\(command.verb) n1 -> n2' or '\(command.verb) n1 - n2'")

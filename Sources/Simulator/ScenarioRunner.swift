@@ -12,6 +12,10 @@ package struct ScenarioRunner: Sendable {
         package let traceHash: UInt64
         package let simulated: Duration
         package let traceLines: [String]
+        /// What the story made go wrong, by class.
+        package let faults: FaultCounts
+        /// Nil unless it was asked for.
+        package let recording: Recording?
         package var passed: Bool { failures.isEmpty }
     }
 
@@ -23,13 +27,20 @@ package struct ScenarioRunner: Sendable {
     var world: World
     /// Sessions that the transcript named, e.g. `as=S1`; nil for a sign-in that was refused.
     var sessions: [String: NamedSession?] = [:]
+    /// The refresh token that the holder of each named session has now, by its hash.
+    var refreshTokens: [String: Bytes32] = [:]
+    /// Every successor that was ever proposed, in order; `T1` is the first.
+    var successors: [Bytes32] = []
+    /// Requests that were begun and named, e.g. `as=P1`, and the node that each was asked on.
+    var begun: [String: (request: RequestID, node: Int)] = [:]
     private let scenario: Scenario
 
     /// `seed` overrides the scenario's own.
-    package init(_ scenario: Scenario, seed: UInt64? = nil, keepsTraceLines: Bool = false) {
+    package init(_ scenario: Scenario, seed: UInt64? = nil, keepsTraceLines: Bool = false, isRecorded: Bool = false) {
         self.scenario = scenario
         var settings = WorldSettings(nodes: scenario.nodes, seed: seed ?? scenario.seed)
         settings.keepsTraceLines = keepsTraceLines
+        settings.isRecorded = isRecorded
         world = World(settings)
     }
 
@@ -38,14 +49,23 @@ package struct ScenarioRunner: Sendable {
         var failures: [String] = []
         for block in scenario.blocks {
             var output: [String] = []
-            for command in block.commands { output += try run(command) }
+            for command in block.commands { output += try runRecorded(command) }
             outputs.append(output)
             if output != block.expected { failures.append(Self.describe(block, output)) }
         }
         failures += world.allViolations().map { "broken: \($0)" }
         return Outcome(
             outputs: outputs, failures: failures, traceHash: world.trace.hash, simulated: world.now - .zero,
-            traceLines: world.trace.lines)
+            traceLines: world.trace.lines, faults: world.faultCounts, recording: world.recording)
+    }
+
+    private mutating func runRecorded(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        let begunAt = world.now
+        let output = try run(command)
+        world.recordCuts()
+        world.recording?.note(caption: command.text, output: output, at: begunAt)
+        world.recording?.finish(at: world.now)
+        return output
     }
 
     private static func describe(_ block: Scenario.Block, _ output: [String]) -> String {

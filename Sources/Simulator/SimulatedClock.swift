@@ -35,6 +35,11 @@ package struct SimulatedClock: Sendable {
         offset = shown.nanoseconds - world.nanoseconds - scaled(world.nanoseconds)
     }
 
+    /// Shows `offset` now and goes on from there at the same rate.
+    package mutating func restart(offset shown: Duration, at world: Instant) {
+        offset = shown.inNanoseconds - world.nanoseconds - scaled(world.nanoseconds)
+    }
+
     private func scaled(_ nanoseconds: Int64) -> Int64 {
         driftPPM == 0 ? 0 : nanoseconds / 1_000_000 * driftPPM + nanoseconds % 1_000_000 * driftPPM / 1_000_000
     }

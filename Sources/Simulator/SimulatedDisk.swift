@@ -8,25 +8,26 @@ import Raft
 ///   write ─▶ pending (seen by reads) ── sync ─▶ durable
 ///                     └── power cut ─▶ any prefix of the pending changes, the last one torn at a sector
 /// ```
-/// Deviation from real disks, on the kind side: pending changes of one file reach the platter in order. Reordering and
-/// rotting sectors are faults of their own.
+/// Kinder than real disks unless told otherwise: pending changes of one file reach the platter in order, nothing
+/// rots, no write goes astray and no sync lies. Those are faults of their own (`DiskTrouble`,
+/// `SimulatedDisk+Damage`).
 package struct SimulatedDisk: Sendable {
     package static let sectorBytes = 512
 
-    private enum Change: Sendable {
+    enum Change: Hashable, Sendable {
         case write(offset: Int, bytes: [UInt8])
         case truncate(length: Int)
     }
 
     /// A change that is not durable, and what it replaced: enough to take it back.
-    private struct Pending: Sendable {
+    struct Pending: Sendable {
         let change: Change
         let lengthBefore: Int
         /// The bytes that a write overwrote, or that a truncation cut off.
         let replaced: [UInt8]
     }
 
-    private struct File: Sendable {
+    struct File: Sendable {
         var name: String
         var content: [UInt8] = []
         var pending: [Pending] = []
@@ -45,8 +46,13 @@ package struct SimulatedDisk: Sendable {
     var syncLatency: ClosedRange<Duration> = .microseconds(80)...(.microseconds(400))
     /// Nothing completes any more; the node does not notice by itself.
     var isHung = false
+    /// What else is wrong with it; nil for a disk that keeps what it promises.
+    var trouble: DiskTrouble?
+    /// Lost or changed something that a disk must keep. A node may then refuse to start, and is right.
+    var isHarmed = false
+    package internal(set) var faults = FaultCounts()
     /// Sorted by name; a handful.
-    private var files: [File] = []
+    var files: [File] = []
 
     package init() {}
 
@@ -63,6 +69,7 @@ package struct SimulatedDisk: Sendable {
 
     /// The sync completed: what was pending is durable.
     package mutating func finishSync(_ operation: DiskOperation) {
+        if trouble?.isLying == true { return faults.note(.lostSync) }
         switch operation {
         case .sync(let name): place(of: name).map { files[$0].pending.removeAll(keepingCapacity: true) }
         case .syncDirectory:
@@ -86,42 +93,60 @@ package struct SimulatedDisk: Sendable {
         files = []
         for var file in before {
             if !file.isNameDurable, random.chance(1, in: 2) {
+                faults.note(.lostWrite)
                 guard let oldName = file.oldName else { continue }
                 file.name = oldName
             }
             for pending in file.pending.reversed() { Self.revert(pending, in: &file.content) }
-            let kept = random.below(file.pending.count + 1)
-            for (position, pending) in file.pending.prefix(kept).enumerated() {
-                let isTorn = position == kept - 1 && random.chance(1, in: 2)
-                let change = isTorn ? Self.tear(pending.change, random: &random) : pending.change
-                _ = Self.apply(change, to: &file.content)
-            }
+            for change in surviving(file.pending, random: &random) { _ = Self.apply(change, to: &file.content) }
             files.append(File(name: file.name, content: file.content, isNameDurable: true))
         }
+        if trouble?.isLying == true { isHarmed = true }
+    }
+
+    /// What of a file's unsynced changes is there after a power cut.
+    private mutating func surviving(_ pending: [Pending], random: inout SeededRandom) -> [Change] {
+        if trouble?.reordersWrites == true { return anySubset(of: pending, random: &random) }
+        let kept = random.below(pending.count + 1)
+        if kept < pending.count { faults.note(.lostWrite, times: pending.count - kept) }
+        var changes = pending.prefix(kept).map(\.change)
+        if let last = changes.last, random.chance(1, in: 2) {
+            changes[kept - 1] = Self.tear(last, random: &random)
+            if changes[kept - 1] != last { faults.note(.tornWrite) }
+        }
+        return changes
+    }
+
+    /// Each change survives or not, whatever came before it, as on a disk that sorts its queue.
+    private mutating func anySubset(of pending: [Pending], random: inout SeededRandom) -> [Change] {
+        var changes: [Change] = []
+        var hasGap = false
+        for change in pending.map(\.change) {
+            if random.chance(1, in: 2) {
+                if hasGap { faults.note(.reorderedWrite) }
+                changes.append(change)
+            } else {
+                hasGap = true
+                faults.note(.lostWrite)
+            }
+        }
+        return changes
     }
 
     /// The process died but the machine did not: the system still writes what it was given.
     package mutating func killProcess() {
         isHung = false
         files.removeAll(where: \.isRemoved)
+        // A lying disk has it from the system, and loses it with the power all the same.
+        guard trouble?.isLying != true else { return }
         for place in files.indices {
             files[place].pending = []
             files[place].nameIsDurable()
         }
     }
 
-    /// Throws everything away, as after the machine was installed anew.
-    package mutating func wipe() { files = [] }
-
-    /// Inverts one bit of what is durable; false if there is no such byte.
-    package mutating func flipBit(_ bit: Int, of name: String) -> Bool {
-        guard let place = place(of: name), bit / 8 < files[place].content.count else { return false }
-        files[place].content[bit / 8] ^= 1 << (bit % 8)
-        return true
-    }
-
     /// The newest file has the greatest name, and is the one that is written.
-    private func place(of name: String) -> Int? { files.lastIndex { $0.name == name } }
+    func place(of name: String) -> Int? { files.lastIndex { $0.name == name } }
 
     private mutating func rename(_ name: String, to newName: String) {
         guard let from = place(of: name) else { return }
@@ -161,7 +186,7 @@ package struct SimulatedDisk: Sendable {
         }
     }
 
-    private static func revert(_ pending: Pending, in content: inout [UInt8]) {
+    static func revert(_ pending: Pending, in content: inout [UInt8]) {
         switch pending.change {
         case .write(let offset, _):
             content.removeLast(content.count - pending.lengthBefore)
@@ -192,6 +217,10 @@ extension SimulatedDisk: DiskReader {
 
     package func read(_ file: String) throws -> [UInt8] {
         guard let place = place(of: file), !files[place].isRemoved else { throw MissingFile(name: file) }
-        return files[place].content
+        var content = files[place].content
+        if let range = trouble?.unreadable[file]?.clamped(to: content.indices) {
+            content.replaceSubrange(range, with: repeatElement(DiskOperation.unreadableByte, count: range.count))
+        }
+        return content
     }
 }

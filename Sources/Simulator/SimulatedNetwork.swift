@@ -17,14 +17,22 @@ package struct SimulatedNetwork: Sendable {
     }
 
     package let count: Int
+    package internal(set) var faults = FaultCounts()
     private var links: [Link]
+    /// What is odd about each link beyond loss and delay; looked at only while `hasMischief`.
+    private var mischiefs: [Mischief]
+    package private(set) var hasMischief = false
     /// When the last message on each stream arrives.
     private var streams: [Instant]
+    /// How often each stream was reset.
+    private var resets: [UInt32]
 
     package init(nodes: Int) {
         count = nodes
         links = Array(repeating: Link(), count: nodes * nodes)
+        mischiefs = Array(repeating: Mischief(), count: nodes * nodes)
         streams = Array(repeating: .zero, count: nodes * nodes)
+        resets = Array(repeating: 0, count: nodes * nodes)
     }
 
     package subscript(from: Int, to: Int) -> Link {
@@ -34,19 +42,32 @@ package struct SimulatedNetwork: Sendable {
 
     package mutating func fate(from: Int, to: Int, random: inout SeededRandom) -> Fate {
         let link = self[from, to]
-        if link.isCut { return .lost }
-        if link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) { return .lost }
+        if link.isCut { return lost(to: .swallowed) }
+        if link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) { return lost(to: .loss) }
         let delay = random.duration(in: link.latency)
+        if delay > Self.healthyLatencyMax { faults.note(.delay) }
         guard link.duplicatePerMille > 0, random.chance(link.duplicatePerMille, in: 1000) else {
             return .delivered(delay, again: nil)
         }
+        faults.note(.duplication)
         return .delivered(delay, again: random.duration(in: link.latency))
     }
 
+    private mutating func lost(to fault: FaultClass) -> Fate {
+        faults.note(fault)
+        return .lost
+    }
+
+    /// Beyond this a delay counts as a fault.
+    private static let healthyLatencyMax = Link().latency.upperBound
+
     /// When a message on a stream arrives, counted from now; nil if the connection is broken.
-    package func streamDelay(from: Int, to: Int, random: inout SeededRandom) -> Duration? {
+    package mutating func streamDelay(from: Int, to: Int, random: inout SeededRandom) -> Duration? {
         let link = self[from, to]
-        guard !link.isCut, !self[to, from].isCut else { return nil }
+        guard !link.isCut, !self[to, from].isCut else {
+            faults.note(.swallowed)
+            return nil
+        }
         var delay = random.duration(in: link.latency)
         // Each loss costs a retransmission timeout, which doubles; a few in a row break the connection.
         var timeout = Duration.milliseconds(200)
@@ -63,6 +84,21 @@ package struct SimulatedNetwork: Sendable {
 
     package mutating func noteStream(from: Int, to: Int, arrivesAt: Instant) { streams[from * count + to] = arrivesAt }
 
+    /// Which connection of the two a message sent now travels on.
+    func streamGeneration(from: Int, to: Int) -> UInt32 { resets[from * count + to] }
+
+    mutating func resetStream(from: Int, to: Int) {
+        resets[from * count + to] &+= 1
+        streams[from * count + to] = .zero
+    }
+
+    package func mischief(from: Int, to: Int) -> Mischief { mischiefs[from * count + to] }
+
+    package mutating func setMischief(_ mischief: Mischief, from: Int, to: Int) {
+        mischiefs[from * count + to] = mischief
+        hasMischief = hasMischief || mischief != Mischief()
+    }
+
     /// Nodes talk within their group only; a node in no group talks to nobody.
     package mutating func partition(_ groups: [[Int]]) {
         for a in 0..<count {
@@ -74,6 +110,13 @@ package struct SimulatedNetwork: Sendable {
 
     package mutating func heal() {
         for position in links.indices { links[position].isCut = false }
+    }
+
+    /// Every link is whole, fast and honest again. The counts stay.
+    package mutating func mendEverything() {
+        for position in links.indices { links[position] = Link() }
+        for position in mischiefs.indices { mischiefs[position] = Mischief() }
+        hasMischief = false
     }
 
     package mutating func cut(_ from: Int, _ to: Int) { self[from, to].isCut = true }

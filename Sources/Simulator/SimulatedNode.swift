@@ -36,6 +36,23 @@ struct SimulatedNode: Sendable {
     private(set) var isAwake = false
     /// The disk batch that is being written, and how far it got.
     var batch: (number: UInt64, operations: [DiskOperation], next: Int)?
+    /// The end of this process, or of its power, after so many more disk operations.
+    var doom: Doom?
+    /// An older state of the disk, to go back to one day.
+    var diskCopy: SimulatedDisk?
+    /// What its wall clock shows beyond the truth.
+    var wallClockError: Duration = .zero
+    /// Its timers fire late by up to this.
+    var timerLateness: Duration = .zero
+    /// Overrides the world's, once the node was restarted with another one.
+    var heartbeatInterval: Duration?
+    /// Why it did not start the last time; nil if it did.
+    var startRefusal: String?
+
+    struct Doom: Sendable {
+        var operations: Int
+        let cutsPower: Bool
+    }
 
     init(name: String, id: NodeID, replica: ReplicaID, endpoint: Endpoint, rank: Int, clock: SimulatedClock) {
         self.name = name
@@ -73,6 +90,7 @@ struct SimulatedNode: Sendable {
         batch = nil
         pausedSince = nil
         held = []
+        doom = nil
     }
 
     /// Whether a wake-up that was queued in this life is still wanted; it is used up. (Mutating, so that the node is not
@@ -145,7 +163,9 @@ struct Provision: Sendable {
     }
 
     func setup(for node: SimulatedNode, among nodes: [SimulatedNode]) -> NodeSetup {
-        NodeSetup(
+        var raft = raft
+        if let interval = node.heartbeatInterval { raft.heartbeatInterval = interval }
+        return NodeSetup(
             me: node.id, name: node.name, endpoint: node.endpoint, bootEpoch: UInt64(node.life), roster: roster,
             contacts: nodes.filter { $0.id != node.id }
                 .map { Contact(id: $0.id, name: $0.name, endpoint: $0.endpoint) },

@@ -27,6 +27,20 @@ extension World {
             + [Checkers.divergence(among: states)].compactMap { $0 }
     }
 
+    /// Whether the node runs and takes part no longer.
+    package mutating func isHalted(_ node: Int) -> Bool { nodes[node].read { $0.haltReason != nil } ?? false }
+
+    package func isVoter(_ node: Int) -> Bool { provision.roster.entry(of: nodes[node].id)?.isVoter == true }
+    package var voterCount: Int { provision.roster.entries.count(where: \.isVoter) }
+
+    /// Everything that went wrong so far, by class.
+    package var faultCounts: FaultCounts {
+        var sum = faults
+        sum.add(network.faults)
+        for node in nodes { sum.add(node.disk.faults) }
+        return sum
+    }
+
     package func localTime(of node: Int) -> Instant { nodes[node].clock.local(now) }
 
     /// At most one node holds the leader's lease at any instant of true time. A lease only begins or grows when its

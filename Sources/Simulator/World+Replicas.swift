@@ -4,12 +4,11 @@ import Raft
 
 // Disks that are lost, and programs of other versions.
 extension World {
-    /// A new disk in a machine that is down: its configuration and keys are as before, and it is another replica.
+    /// A new disk in a machine that is down: its configuration and keys are as before, and it comes back as
+    /// another replica.
     package mutating func wipe(_ node: Int) {
         precondition(!nodes[node].isRunning, "\(nodes[node].name) runs; stop it first")
         nodes[node].disk.wipe()
-        nodes[node].replica = ReplicaID(random.next())
-        provisionDisk(of: node)
     }
 
     func recoverLog(of node: Int) throws(WALError) -> WALRecovery {
@@ -18,12 +17,15 @@ extension World {
     }
 
     /// Its promises are lost: as an agent would, it goes on under an id that never was.
-    mutating func becomeAnotherReplica(_ node: Int) {
+    mutating func becomeAnotherReplica(_ node: Int) throws(StartRefusal) -> WALRecovery {
         nodes[node].replica = ReplicaID(random.next())
         let names = (try? nodes[node].disk.fileNames()) ?? []
         let (_, operations) = WriteAheadLog.replace(
             fileNames: names, cluster: Provision.cluster, replica: nodes[node].replica, geometry: Self.geometry)
-        runAtOnce(operations, on: node)
+        if let failure = runAtOnce(operations, on: node) {
+            throw StartRefusal(reason: "its disk is \(failure)", isExcused: true)
+        }
+        do throws(WALError) { return try recoverLog(of: node) } catch { throw StartRefusal(reason: "\(error)") }
     }
 
     /// From its next start on the node runs a program that understands this much.

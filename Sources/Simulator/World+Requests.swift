@@ -24,6 +24,9 @@ extension World {
         return request
     }
 
+    /// The client went away.
+    mutating func forget(_ request: RequestID, on node: Int) { step(node, .forget(request)) }
+
     mutating func takeAnswer(to request: RequestID) -> NodeAnswer? { answers.removeValue(forKey: request) }
 
     mutating func takeRequest() -> RequestID {

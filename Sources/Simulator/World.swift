@@ -21,6 +21,8 @@ package struct WorldSettings: Sendable {
     package var keepsTraceLines = false
     /// Snapshots more often than a real node takes them, and short tails; nil as in a real node.
     package var snapshotAfterEntries: Int?
+    /// Keep what a report shows.
+    package var isRecorded = false
 
     package init(nodes: Int, seed: UInt64) {
         self.nodes = nodes
@@ -47,6 +49,11 @@ package struct World: Sendable {
     let provision: Provision
     var queue = EventQueue()
     var inFlight = InFlight()
+    var recorder = Recorder()
+    /// What was met outside of network and disks, which count for themselves.
+    var faults = FaultCounts()
+    let isSealed: Bool
+    package internal(set) var recording: Recording?
     var effects: [NodeEffect] = []
     /// An empty buffer that was one of effects before: reused, so that steps do not allocate.
     private var spareEffects: [NodeEffect] = []
@@ -57,6 +64,7 @@ package struct World: Sendable {
     package init(_ settings: WorldSettings) {
         precondition((1...64).contains(settings.nodes), "a world has 1 to 64 nodes, not \(settings.nodes)")
         self.settings = settings
+        isSealed = settings.isSealed ?? settings.seed.isMultiple(of: 16)
         trace = Trace(keepsLines: settings.keepsTraceLines)
         var random = SeededRandom(seed: settings.seed)
         nodes = (1...settings.nodes).map { number in
@@ -66,6 +74,7 @@ package struct World: Sendable {
                 endpoint: Endpoint(ipv4: 10, 0, 0, UInt8(number), port: 7946), rank: number == 1 ? 100 : 0,
                 clock: SimulatedClock(offset: random.duration(in: .seconds(1)...(.seconds(100_000)))))
         }
+        if settings.isRecorded { recording = Recording(nodes: nodes.map(\.name)) }
         network = SimulatedNetwork(nodes: settings.nodes)
         checkers = Checkers()
         provision = Provision(
@@ -118,11 +127,14 @@ package struct World: Sendable {
         case .arrival(let node, let parcel):
             let input = inFlight.take(parcel)
             guard nodes[node].isRunning else { return }
-            switch input {
-            case .datagram(let bytes, _): trace.record(2, node: node, at: now, bytes: bytes)
-            case .streamMessage(let bytes, _, _): trace.record(6, node: node, at: now, bytes: bytes)
-            default: preconditionFailure("only messages travel")
-            }
+            guard case .datagram(let bytes, _) = input else { preconditionFailure("only datagrams fly") }
+            trace.record(2, node: node, at: now, bytes: bytes)
+            step(node, input)
+        case .streamArrival(let stream, let parcel):
+            let node = Int(stream.to)
+            guard let input = takeFromStream(stream, parcel), nodes[node].isRunning else { return }
+            guard case .streamMessage(let bytes, _, _) = input else { preconditionFailure("only messages stream") }
+            trace.record(6, node: node, at: now, bytes: bytes)
             step(node, input)
         case .diskStep(let node, let life):
             guard nodes[node].life == life else { return }
@@ -130,18 +142,20 @@ package struct World: Sendable {
             finishSync(node)
         case .wallClock(let node, let life):
             guard nodes[node].life == life else { return }
-            step(node, .wallClock(unixMilliseconds: Self.unixAtStart + now.nanoseconds / 1_000_000))
+            step(node, .wallClock(unixMilliseconds: unixMilliseconds(of: node)))
             queue.add(.wallClock(node, life: life), at: now + .seconds(5))
         case .resume(let node): resume(node)
         case .worked(let node, let life, let parcel):
             let input = inFlight.take(parcel)
             guard nodes[node].life == life else { return }
             step(node, input)
+        case .start(let node, let life):
+            guard nodes[node].life == life else { return }
+            faults.note(.slowStart)
+            start(node)
         }
     }
 
-    /// 2025-01-01: where the simulated wall clocks start.
-    private static let unixAtStart: Int64 = 1_735_689_600_000
     /// What a stopped process's socket buffers hold.
     private static let heldInputsMax = 4096
 
@@ -166,6 +180,7 @@ package struct World: Sendable {
         spareEffects = batch
         nodes[node].look()
         scheduleWake(of: node)
+        if recording != nil { recordLease(of: node) }
         if settings.checksEveryStep { nodes[node].brain?.checkInvariants() }
         checkLeases(after: node)
     }
@@ -174,11 +189,11 @@ package struct World: Sendable {
         switch effect {
         case .sendDatagram(let bytes, let endpoint):
             guard let target = index(of: endpoint) else { return }
-            transmit(.datagram(bytes, from: nodes[node].endpoint), from: node, to: target)
+            sendDatagram(bytes, from: node, to: target)
         case .sendStream(let payload, let kind, _, let endpoint):
             guard let target = index(of: endpoint) else { return }
             let peer = AuthenticatedPeer(node: nodes[node].id, assurance: .unproven)
-            transmitOnStream(.streamMessage(payload, kind: kind, from: peer), from: node, to: target)
+            sendOnStream(.streamMessage(payload, kind: kind, from: peer), from: node, to: target)
         case .disk(let number, let operations):
             nodes[node].batch = (number, operations, 0)
             continueBatch(node)
@@ -192,13 +207,18 @@ package struct World: Sendable {
 
     private mutating func observe(_ event: NodeEvent, of node: Int) {
         trace.note(at: now, "\(nodes[node].name) \(event)")
+        if recording != nil { record(event, of: node) }
         if let violation = checkers.observe(event, of: node) { report(violation) }
     }
+
+    /// A line for who reads the trace.
+    mutating func note(_ text: @autoclosure () -> String) { trace.note(at: now, text()) }
 
     mutating func scheduleWake(of node: Int) {
         let due = max(now, nodes[node].clock.world(nodes[node].nextDeadline))
         guard nodes[node].isRunning, due < nodes[node].wakeAt else { return }
         nodes[node].wakeAt = due
-        queue.add(.wake(node, life: nodes[node].life), at: due)
+        let lateness = nodes[node].timerLateness > .zero ? drawLateness(of: node) : .zero
+        queue.add(.wake(node, life: nodes[node].life), at: due + lateness)
     }
 }

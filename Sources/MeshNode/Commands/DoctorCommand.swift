@@ -26,9 +26,6 @@ struct DoctorCommand: AsyncParsableCommand {
             note("secrets", "in order: \(config.secretsFile)")
             let data = try DataDirectory.open(config.dataDirectory, name: config.name)
             note("data directory", "in order: node \(data.identity.nodeID), \(data.roster.entries.count) members")
-            guard data.hasStarted else {
-                return note("log", "empty: this node was provisioned and has never run")
-            }
             let directory = try DurableDirectory(path: data.logPath)
             let recovery = try WriteAheadLog.recover(
                 from: directory, cluster: data.roster.cluster,

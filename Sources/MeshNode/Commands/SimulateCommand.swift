@@ -11,10 +11,19 @@ struct SimulateCommand: AsyncParsableCommand {
             Each file is a transcript: blocks of commands, a line '----', and what they must print. Whole nodes, network,
             disks and clocks are simulated from the scenario's seed; equal seeds give equal runs. simulations/README.md
             teaches the language. Exits with 1 if any transcript differs or any safety check fails.
+
+            With --swarm no files are played: each seed draws faults, clients and sizes at random, mends everything after
+            a simulated minute, and must find itself again with nothing lost.
             """)
 
     @Argument(help: "Scenario files.")
-    var files: [String]
+    var files: [String] = []
+
+    @Flag(help: "Play random faults instead of files.")
+    var swarm = false
+
+    @Option(help: "The seeds of the swarm, as FIRST..LAST.")
+    var seeds: SeedRange = SeedRange(first: 1, last: 20)
 
     @Flag(help: "Write what was printed back into the files as their expected lines.")
     var rewrite = false
@@ -28,9 +37,18 @@ struct SimulateCommand: AsyncParsableCommand {
     @Option(help: "Write every event of the run to this file.")
     var trace: String?
 
+    @Option(help: "Write a page to look at the run to this file (HTML, for one scenario).")
+    var report: String?
+
+    func validate() throws {
+        if swarm != files.isEmpty { throw ValidationError("name scenario files, or say --swarm") }
+        if report != nil, files.count != 1 { throw ValidationError("--report shows one scenario; name exactly one file") }
+    }
+
     func run() async throws {
         try await Failure.explained {
             var allPassed = true
+            if swarm { allPassed = try SwarmPlayer(seeds: seeds, json: json, trace: trace).play() }
             for file in files {
                 let passed = try play(file)
                 allPassed = allPassed && passed
@@ -49,7 +67,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let start = clock.now
         do throws(ScenarioError) {
             scenario = try ScenarioParser.parse(String(decoding: data, as: UTF8.self))
-            var runner = ScenarioRunner(scenario, seed: seed, keepsTraceLines: trace != nil)
+            var runner = ScenarioRunner(scenario, seed: seed, keepsTraceLines: trace != nil, isRecorded: report != nil)
             outcome = try runner.run()
         } catch {
             throw ConfigError(file: file, line: error.line, problem: error.reason, advice: "see simulations/README.md")
@@ -59,25 +77,29 @@ struct SimulateCommand: AsyncParsableCommand {
         if rewrite {
             try Data(scenario.rewritten(with: outcome.outputs).utf8).write(to: URL(fileURLWithPath: file))
         }
-        try report(file, outcome, wall: wall)
+        if let report, let recording = outcome.recording {
+            let page = ReportPage(scenario, file: file, seed: seed, outcome: outcome, recording: recording)
+            try page.render().write(to: URL(fileURLWithPath: report))
+        }
+        try summarise(file, outcome, wall: wall)
         return outcome.passed
     }
 
-    private func report(_ file: String, _ outcome: ScenarioRunner.Outcome, wall: Duration) throws {
+    private func summarise(_ file: String, _ outcome: ScenarioRunner.Outcome, wall: Duration) throws {
         if json {
             try JSONLine.write(
                 Line(
-                    scenario: file, passed: outcome.passed, traceHash: hex(outcome.traceHash),
+                    scenario: file, passed: outcome.passed, traceHash: Self.hex(outcome.traceHash),
                     simulatedSeconds: outcome.simulated.inSeconds, wallSeconds: wall.inSeconds,
-                    failures: outcome.failures))
+                    faults: outcome.faults.byName, failures: outcome.failures))
             return
         }
-        let figures = "\(outcome.simulated.spelled) simulated in \(wall.inMilliseconds) ms, trace \(hex(outcome.traceHash))"
+        let figures = "\(outcome.simulated.spelled) simulated in \(wall.inMilliseconds) ms, trace \(Self.hex(outcome.traceHash))"
         print("\(outcome.passed ? "passed" : "FAILED")  \(file)  \(figures)")
         for failure in outcome.failures { print(failure) }
     }
 
-    private func hex(_ hash: UInt64) -> String {
+    static func hex(_ hash: UInt64) -> String {
         let digits = String(hash, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
@@ -88,6 +110,7 @@ struct SimulateCommand: AsyncParsableCommand {
         let traceHash: String
         let simulatedSeconds: Double
         let wallSeconds: Double
+        let faults: [String: Int]
         let failures: [String]
     }
 }

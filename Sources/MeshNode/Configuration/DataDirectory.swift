@@ -1,6 +1,7 @@
 import Foundation
 import NodeCore
 import Primitives
+import Raft
 import SecureChannel
 
 /// Where a node keeps what makes it this node. Made by `meshnode init`; an agent never provisions itself, so that an
@@ -18,8 +19,6 @@ struct DataDirectory {
     let identity: Identity
     let roster: Roster
 
-    /// Some agent ran on it before: its log must not be empty.
-    var hasStarted: Bool { FileManager.default.fileExists(atPath: epochPath) }
     var logPath: String { path + "/log" }
 
     private static func identityPath(_ path: String) -> String { path + "/identity.key" }
@@ -76,14 +75,28 @@ struct DataDirectory {
                 advice: "nothing was overwritten; remove the directory to start a new mesh")
         }
         try makeDirectory(path)
-        try makeDirectory(path + "/log")
         try PrivateFile.create(identityPath(path), identity.encodeKeyFile())
+        try createLog(path + "/log", genesis: genesis, node: identity.nodeID)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         guard let text = try? encoder.encode(genesis) else {
             throw ConfigError(file: genesisPath(path), problem: "cannot be encoded", advice: "report this as a defect")
         }
         try PrivateFile.create(genesisPath(path), Array(text))
+    }
+
+    /// Binds the log to this node's first replica. An agent never makes one: a log that is missing is a log that is lost.
+    private static func createLog(_ path: String, genesis: Genesis, node: NodeID) throws(ConfigError) {
+        guard let roster = Roster(genesis), let member = roster.entry(of: node) else {
+            preconditionFailure("genesis does not list \(node), for which it was made")
+        }
+        do throws(DiskError) {
+            let (_, operations) = WriteAheadLog.create(cluster: roster.cluster, replica: member.replica)
+            try DurableDirectory(path: path).execute(operations)
+        } catch {
+            throw ConfigError(
+                file: path, problem: "\(error)", advice: "make room there, or choose another data_dir; then provision again")
+        }
     }
 
     /// Counts this start: durable before the first frame is sent, so that no two lives share an epoch.

@@ -6,13 +6,13 @@ import SecureChannel
 
 /// Makes a data directory's log ready to go on, whatever is left of it.
 ///
-///     never started, empty       created for the replica that genesis binds to this node
 ///     in order, torn, doubtful   goes on
 ///     faulty                     goes on; the others send again what is damaged
 ///     promises lost              the old files are set aside, and the node goes on as a replica that never was before:
 ///                                the others admit it as a learner, and its old votes count no more
 ///
-/// The only voter of a mesh has nobody who could send it anything: there, a person decides.
+/// The log is made together with the directory (`DataDirectory.provision`), so that a log that is missing is a log that is
+/// lost. The only voter of a mesh has nobody who could send it anything: there, a person decides.
 struct LogRecovery {
     let replica: ReplicaID
     let recovery: WALRecovery
@@ -29,10 +29,6 @@ struct LogRecovery {
             logger.error(
                 "acknowledged log entries are damaged: the others must send them again; check this disk",
                 metadata: ["first": "\(doubt.first)", "last": "\(doubt.last)"])
-        case .newReplica(.empty) where !data.hasStarted:
-            let (_, operations) = WriteAheadLog.create(cluster: cluster, replica: replica)
-            try directory.execute(operations)
-            recovery = try WriteAheadLog.recover(from: directory, cluster: cluster, replica: replica)
         case .newReplica(let reason):
             try refuseAlone(data, recovery)
             var entropy = SodiumEntropy()

@@ -1,0 +1,47 @@
+import Primitives
+
+/// What one seed of the swarm does: drawn once, before anything happens.
+package struct SwarmPlan: Sendable {
+    /// Things that can be done to a mesh. What they cause is counted as `FaultClass`.
+    package enum Trouble: String, CaseIterable, Sendable {
+        case partition, isolation, oneWayCut, topology, flap
+        case loss, delay, duplication, reordering, clog, streamReset, streamStall
+        case corruption, truncation, replay, foreignFrames, misdelivery, strangeSource
+        case slowDisk, hungDisk, fullDisk, syncError, syncErrorOnce, lyingDisk, misdirectedWrite
+        case rot, readError, cutTail, wipe, rollBack
+        case drift, wallJump, pause, suspend, lateTimers
+        case crash, killInBatch, powerCutInBatch, powerCut, powerCutAll, powerCutInRecovery
+        case slowStart, newConfiguration
+    }
+
+    package let nodes: Int
+    /// Never empty.
+    package let troubles: [Trouble]
+    package let habits: ClientWorkload.Habits
+    /// The time between two troubles.
+    package let pace: ClosedRange<Duration>
+    /// A power cut keeps any of the unsynced changes, instead of a prefix.
+    package let reordersWrites: Bool
+
+    init(nodes wanted: Int?, random: inout SeededRandom) {
+        nodes = wanted ?? [3, 5, 5, 5, 7][random.below(5)]
+        var chosen = Trouble.allCases.filter { _ in random.chance(1, in: 2) }
+        if chosen.isEmpty { chosen = [.crash] }
+        troubles = chosen
+        habits = Self.drawHabits(&random)
+        let most = random.duration(in: .milliseconds(300)...(.seconds(3)))
+        pace = .milliseconds(100)...most
+        reordersWrites = random.chance(1, in: 2)
+    }
+
+    private static func drawHabits(_ random: inout SeededRandom) -> ClientWorkload.Habits {
+        func share(_ most: Int) -> Int { random.chance(1, in: 2) ? random.below(most) : 0 }
+        var habits = ClientWorkload.Habits()
+        habits.retryPerMille = share(1000)
+        habits.duplicatePerMille = share(200)
+        habits.abandonPerMille = share(200)
+        habits.burstPerMille = share(20)
+        habits.largePerMille = share(300)
+        return habits
+    }
+}
