@@ -177,22 +177,22 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         turn = Turn(head: head, dialect: dialect, plan: plan)
         let declared = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
-        if declared > gateway.bodyBytesMax { return refuseBody(context) }
-        if case .refuse = plan { return }
-        if head.headerFields[.expect]?.isASCIIEqual(to: "100-continue") ?? false {
-            context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+        if declared > gateway.bodyBytesMax { turn?.refuseBody(limit: gateway.bodyBytesMax) }
+        let asksFirst = head.headerFields[.expect]?.isASCIIEqual(to: "100-continue") ?? false
+        guard case .refuse? = turn?.plan else {
+            if asksFirst { context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil) }
+            return
         }
+        if asksFirst || declared > UploadLimits.discardedBytesMax { refuseUnread(context) }
     }
 
     private func receive(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
         switch part {
         case .head: preconditionFailure("a request began before the one in hand was complete")
         case .body(let bytes):
-            guard let turn, !turn.isReplyComplete else { return }
-            guard turn.body.readableBytes + bytes.readableBytes <= gateway.bodyBytesMax else {
-                return refuseBody(context)
-            }
-            self.turn?.body.writeImmutableBuffer(bytes)
+            guard turn?.isReplyComplete == false else { return }
+            turn?.receive(bytes, limit: gateway.bodyBytesMax)
+            if turn?.isEndless ?? false { refuseUnread(context) }
         case .end:
             turn?.isRequestComplete = true
             guard let turn else { return }
@@ -200,10 +200,11 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// Too large: said at once, and the connection is closed rather than read to the end.
-    private func refuseBody(_ context: ChannelHandlerContext) {
+    /// Refuses before the body has arrived, and closes the connection rather than reading it.
+    private func refuseUnread(_ context: ChannelHandlerContext) {
+        guard let plan = turn?.plan else { return }
         turn?.closes = true
-        refuse(.bodyTooLarge(gateway.bodyBytesMax))
+        carryOut(plan, context)
     }
 
     private func carryOut(_ plan: TurnPlan, _ context: ChannelHandlerContext) {
@@ -241,8 +242,8 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func startPrompt(
         _ api: PromptAPI, _ caller: Caller, _ delegation: Delegation?, _ context: ChannelHandlerContext
     ) {
-        guard let turn else { return }
-        let original = Array(turn.body.readableBytesView)
+        guard let body = turn?.takeBody() else { return }
+        let original = Array(body.readableBytesView)
         let prompt: PromptRequest
         do throws(PromptRefusal) {
             prompt = try PromptRequest(original, api: api)
@@ -250,7 +251,6 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return refuse(
                 GatewayError(400, error.explanation, code: "invalid_request", parameter: error.parameter))
         }
-        self.turn?.body = ByteBuffer()
         let exchange = PromptExchange(
             gateway: gateway, pool: gateway.pool(on: context.eventLoop), prompt: prompt, original: original,
             caller: caller, delegation: delegation, sink: self, onEnd: { [weak self] in self?.turn?.exchange = nil })

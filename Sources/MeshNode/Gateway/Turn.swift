@@ -23,8 +23,10 @@ enum Asker: Hashable {
 struct Turn {
     let head: HTTPRequest
     let dialect: Dialect
-    let plan: TurnPlan
-    var body = ByteBuffer()
+    private(set) var plan: TurnPlan
+    private(set) var body = ByteBuffer()
+    /// Of a body that nobody wants any more.
+    private var discardedBytes = 0
     var isRequestComplete = false
     var isReplyBegun = false
     var isReplyComplete = false
@@ -41,6 +43,31 @@ struct Turn {
                 String(word.drop { $0 == " " }.prefix { $0 != " " }).isASCIIEqual(to: "close")
             }
         }
+    }
+
+    /// The body is too large. It is read to its end all the same, as long as it is not endless, and only then refused: many
+    /// clients do not listen while they send, and take an early answer for a broken connection (RFC 9112 §9.6).
+    mutating func refuseBody(limit: Int) {
+        plan = .refuse(.bodyTooLarge(limit), HTTPFields())
+        discardedBytes += body.readableBytes
+        body = ByteBuffer()
+    }
+
+    var isEndless: Bool { discardedBytes > UploadLimits.discardedBytesMax }
+
+    /// A part of the body; kept only if somebody may want it.
+    mutating func receive(_ part: ByteBuffer, limit: Int) {
+        if case .refuse = plan {
+            discardedBytes += part.readableBytes
+            return
+        }
+        body.writeImmutableBuffer(part)
+        if body.readableBytes > limit { refuseBody(limit: limit) }
+    }
+
+    mutating func takeBody() -> ByteBuffer {
+        defer { body = ByteBuffer() }
+        return body
     }
 }
 

@@ -28,14 +28,19 @@ struct Exchange: Sendable {
         return admitted
     }
 
-    /// The whole body. Throws 413 when it is longer than `limit` bytes, at the latest when the limit is passed.
+    /// The whole body. Throws 413 when it is longer than `limit` bytes: after it has been read to its end, since many
+    /// clients do not listen while they send; before that only if it is endless, and then the connection is to be closed.
     func body(limit: Int) async throws -> ByteBuffer {
-        if let declared = request.headers[.contentLength].flatMap({ Int($0) }), declared > limit {
-            throw Problem.tooLarge(limit: limit)
+        let declared = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        guard declared <= UploadLimits.discardedBytesMax else { throw Problem.tooLarge(limit: limit).closing }
+        var (body, byteCount) = (ByteBuffer(), 0)
+        for try await var part in request.body {
+            byteCount += part.readableBytes
+            guard byteCount <= UploadLimits.discardedBytesMax else { throw Problem.tooLarge(limit: limit).closing }
+            if byteCount <= limit { body.writeBuffer(&part) }
         }
-        do { return try await request.body.collect(upTo: limit) } catch is NIOTooManyBytesError {
-            throw Problem.tooLarge(limit: limit)
-        }
+        guard byteCount <= limit else { throw Problem.tooLarge(limit: limit) }
+        return body
     }
 
     /// The body as JSON of this shape. Throws 400 that names what is wrong.

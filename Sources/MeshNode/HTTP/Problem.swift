@@ -28,6 +28,10 @@ package struct Problem: Error, Sendable {
         return problem
     }
 
+    /// The connection must not be used again. Said as well, or a client that keeps connections would send its next
+    /// request into the close.
+    var closing: Problem { with(.connection, "close") }
+
     /// The document's text.
     var document: ByteBuffer {
         var object = JSONText()

@@ -29,11 +29,7 @@ struct Responder: HTTPResponder {
             response = try await serve(request, context)
         } catch let problem as Problem {
             response = problem.response
-            if problem.status == .contentTooLarge {
-                // Said as well, or a client that keeps connections would send its next request into the close.
-                response.headers[.connection] = "close"
-                Self.closeSoon(context.channel)
-            }
+            if problem.fields[.connection] == "close" { Self.closeSoon(context.channel) }
         } catch let error as CancellationError {
             throw error  // the client is gone; there is nobody to answer
         } catch let error as ChannelError {
