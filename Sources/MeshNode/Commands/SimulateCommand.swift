@@ -8,11 +8,11 @@ struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate", abstract: "Play network-partition scenarios in virtual time.",
         discussion: """
-            Each file is a transcript: blocks of commands, a line '----', and what they must print. Whole nodes, network,
-            disks and clocks are simulated from the scenario's seed; equal seeds give equal runs. simulations/README.md
+            Each file is a transcript: blocks of commands, a line '----', and what they must print. Whole nodes, network, \
+            disks and clocks are simulated from the scenario's seed; equal seeds give equal runs. simulations/README.md \
             teaches the language. Exits with 1 if any transcript differs or any safety check fails.
 
-            With --swarm no files are played: each seed draws faults, clients and sizes at random, mends everything after
+            With --swarm no files are played: each seed draws faults, clients and sizes at random, mends everything after \
             a simulated minute, and must find itself again with nothing lost.
             """)
 

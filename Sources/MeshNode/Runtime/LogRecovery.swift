@@ -26,6 +26,7 @@ struct LogRecovery {
         switch recovery.verdict {
         case .clean, .torn, .doubtful: break
         case .faulty(let doubt):
+            try refuseAlone(data, recovery)
             logger.error(
                 "acknowledged log entries are damaged: the others must send them again; check this disk",
                 metadata: ["first": "\(doubt.first)", "last": "\(doubt.last)"])
