@@ -86,6 +86,7 @@ extension Load {
             writer.writeVarint(UInt64(backend.queuedTokens))
             writer.writeVarint(backend.admitted)
             writer.write(UInt16(backend.slowdown * 10 + 0.5))
+            writer.write(backend.server)
         }
         return writer.bytes
     }
@@ -114,10 +115,11 @@ extension BackendReport {
         let queuedTokens = try reader.readCount(limit: Self.tokensMax)
         let admitted = try reader.readVarint()
         let slowdownTenths = try reader.readUInt16()
+        let server = try reader.readUInt32()
         guard slots > 0, slowdownTenths >= 10 else { throw .invalid("backend") }
         self.init(
             name: name, kind: kind, isHealthy: isHealthy, slots: slots, running: running, queued: queued,
-            queuedTokens: queuedTokens, admitted: admitted, slowdown: Double(slowdownTenths) / 10)
+            queuedTokens: queuedTokens, admitted: admitted, slowdown: Double(slowdownTenths) / 10, server: server)
     }
 }
 

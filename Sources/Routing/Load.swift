@@ -61,10 +61,12 @@ package struct BackendReport: Hashable, Sendable {
     package let admitted: UInt64
     /// Demonstrations only: answers take this many times as long. In tenths, 1...6553.
     package let slowdown: Double
+    /// Equal where it is the same server, behind whichever agent; 0 if unknown.
+    package let server: UInt32
 
     package init(
         name: String, kind: Kind, isHealthy: Bool = true, slots: Int, running: Int = 0, queued: Int = 0,
-        queuedTokens: Int = 0, admitted: UInt64 = 0, slowdown: Double = 1
+        queuedTokens: Int = 0, admitted: UInt64 = 0, slowdown: Double = 1, server: UInt32 = 0
     ) {
         self.name = name.cut(toBytes: Self.nameBytesMax)
         self.kind = kind
@@ -76,5 +78,6 @@ package struct BackendReport: Hashable, Sendable {
         self.admitted = admitted
         let tenths = slowdown.isFinite ? Int(min(max(slowdown, 1), 6553) * 10 + 0.5) : 10
         self.slowdown = Double(tenths) / 10
+        self.server = server
     }
 }

@@ -12,6 +12,9 @@ import Primitives
 /// no better than that, and a little better than nothing new. No sample counts for more than `surpriseMax` times what was
 /// expected: a machine that was still starting, or a stall, is not a speed.
 ///
+/// One server behind several nodes is as fast for each of them, but for what they add: what is seen of it at one teaches
+/// about all, and of what they tell of it the best counts, since disturbances only slow a measurement down.
+///
 /// Kept as times, not rates: expected duration is what decisions need, and the mean of rates would hide the slow runs.
 package struct SpeedModel: Sendable {
     /// Entries beyond this many make the model forget everything and learn anew.
@@ -23,9 +26,9 @@ package struct SpeedModel: Sendable {
     private static let hope = 0.85
     /// Seconds by which the fixed cost of requests usually differs from what is expected: first bytes that miss their
     /// forecast by little say nothing of the pace.
-    private static let overheadSpread = 0.05
+    static let overheadSpread = 0.05
     /// Below this confidence a backend no longer stands for its kind.
-    private static let confidenceMin = 0.03
+    static let confidenceMin = 0.03
 
     package struct Forecast: Hashable, Sendable {
         /// Seconds before anything of a prompt is read, whatever its length.
@@ -53,12 +56,20 @@ package struct SpeedModel: Sendable {
     struct Key: Hashable, Sendable {
         let node: NodeID
         let backend: String
+        let server: UInt32
         /// Nil for the backend itself.
         let model: String?
     }
 
-    private struct ModelEntry: Sendable {
+    private struct SharedKey: Hashable, Sendable {
+        let server: UInt32
+        let model: String
+    }
+
+    struct ModelEntry: Sendable {
         let backend: Int
+        /// Where the same model at the same server is listed, as other nodes know it; nil if nobody else can.
+        var shared: Int?
         var isLoaded: Bool
         var sizeBytes: Double
         /// What the serving node says, in seconds; nil where it says nothing.
@@ -85,7 +96,7 @@ package struct SpeedModel: Sendable {
         }
     }
 
-    private struct BackendEntry: Sendable {
+    struct BackendEntry: Sendable {
         var slowdown: Double
         var hasGPU: Bool
         /// Seconds per prompt token and byte of weights.
@@ -102,7 +113,7 @@ package struct SpeedModel: Sendable {
     }
 
     /// One kind of hardware, by its best known backend without its slowdown; starts as an assumption.
-    private struct Kind: Sendable {
+    struct Kind: Sendable {
         var prefillPerByte: Best
         var decodePerByte: Best
         var overhead = Best(0)
@@ -113,7 +124,7 @@ package struct SpeedModel: Sendable {
 
     /// The least of some figures, quick to fall and slow to rise: when the only known backend stalls, the others are
     /// not thought to stall with it.
-    private struct Best: Sendable {
+    struct Best: Sendable {
         private static let rise = 0.1
         /// What an untried backend is expected to show.
         private(set) var expected: Double
@@ -131,10 +142,13 @@ package struct SpeedModel: Sendable {
 
     private static let unknownSizeBytes = 4e9
     private var positions: [Key: Int] = [:]
-    private var models: [ModelEntry] = []
-    private var backends: [BackendEntry] = []
-    private var gpu = Kind.gpu
-    private var processor = Kind.processor
+    private var sharedPositions: [SharedKey: Int] = [:]
+    /// Entries of one model at one server.
+    var shared: [[Int]] = []
+    var models: [ModelEntry] = []
+    var backends: [BackendEntry] = []
+    var gpu = Kind.gpu
+    var processor = Kind.processor
 
     package init() {}
 
@@ -147,14 +161,25 @@ package struct SpeedModel: Sendable {
         guard positions.count + 2 <= Self.entryCountMax else { return nil }
         let backendPosition = enterBackend(node: node, backend: backend, hasGPU: hasGPU)
         noteReported(model, slowdown: backend.slowdown, hasGPU: hasGPU)
-        let key = Key(node: node, backend: backend.name, model: model.name)
+        let key = Key(node: node, backend: backend.name, server: backend.server, model: model.name)
         if let known = positions[key] {
             models[known].renew(from: model)
             return known
         }
         positions[key] = models.count
         models.append(ModelEntry(backend: backendPosition, model))
+        if backend.server != 0 { share(models.count - 1, SharedKey(server: backend.server, model: model.name)) }
         return models.count - 1
+    }
+
+    private mutating func share(_ entry: Int, _ key: SharedKey) {
+        let position = sharedPositions[key] ?? shared.count
+        if position == shared.count {
+            sharedPositions[key] = position
+            shared.append([])
+        }
+        shared[position].append(entry)
+        models[entry].shared = position
     }
 
     mutating func forget() { self = SpeedModel() }
@@ -169,7 +194,7 @@ package struct SpeedModel: Sendable {
     }
 
     private mutating func enterBackend(node: NodeID, backend: BackendReport, hasGPU: Bool) -> Int {
-        let key = Key(node: node, backend: backend.name, model: nil)
+        let key = Key(node: node, backend: backend.name, server: backend.server, model: nil)
         if let known = positions[key] {
             backends[known].slowdown = backend.slowdown
             backends[known].hasGPU = hasGPU
@@ -191,11 +216,23 @@ package struct SpeedModel: Sendable {
         let decode = backend.decodePerByte.mean(or: kind.decodePerByte.expected * slow, now: now) * size
         return Forecast(
             overhead: backend.overhead.sum(or: kind.overhead.expected * slow, now: now) + backend.silence.sum(or: 0, now: now),
-            prefillPace: Self.pace(model.prefill, told: model.reportedPrefillPace, hoped: prefill, now: now),
-            decodePace: Self.pace(model.decode, told: model.reportedDecodePace, hoped: decode, now: now),
+            prefillPace: Self.pace(
+                model.prefill, told: told(model) { $0.reportedPrefillPace }, hoped: prefill, now: now),
+            decodePace: Self.pace(
+                model.decode, told: told(model) { $0.reportedDecodePace }, hoped: decode, now: now),
             loadSeconds: model.load.mean ?? model.reportedLoadSeconds
                 ?? backend.loadPerByte.mean.map { $0 * size } ?? 0.5 + size / 1e9,
             crowding: backend.crowding)
+    }
+
+    /// What the serving node says, or whoever else serves from the same server: the best, slowed as this node slows it.
+    private func told(_ model: ModelEntry, _ pace: (ModelEntry) -> Double?) -> Double? {
+        guard let list = model.shared, shared[list].count > 1 else { return pace(model) }
+        var best = Double.infinity
+        for other in shared[list] {
+            if let told = pace(models[other]) { best = min(best, told / backends[models[other].backend].slowdown) }
+        }
+        return best.isFinite ? best * backends[model.backend].slowdown : nil
     }
 
     /// What was seen here beside what the serving node measured; only where it measured nothing, beside a hope.
@@ -210,122 +247,6 @@ package struct SpeedModel: Sendable {
 
     /// How many times as long the backend's agent makes everything last; see `BackendReport.slowdown`.
     func slowdown(_ entry: Int) -> Double { backends[models[entry].backend].slowdown }
-
-    // MARK: Learning
-
-    /// It answered: its model is in memory, whatever the last report said, and it is not silent.
-    mutating func noteAnswer(_ entry: Int) {
-        models[entry].isLoaded = true
-        backends[models[entry].backend].silence = FadingPace()
-    }
-
-    /// `tokens` were read in `seconds`, and nothing else is in that figure. A few tokens say little.
-    mutating func notePrefill(_ entry: Int, seconds: Double, tokens: Int, now: Instant) {
-        guard seconds.isFinite, seconds > 0, tokens > 0 else { return }
-        let expected = forecast(entry, now: now).prefillPace
-        let pace = Self.bounded(seconds / Double(tokens), around: expected)
-        notePrefillPace(entry, pace, weight: Double(tokens) / Double(tokens + 64), now: now)
-    }
-
-    /// What a request took beyond reading and writing.
-    mutating func noteOverhead(_ entry: Int, seconds: Double, now: Instant) {
-        noteOverhead(entry, seconds: seconds, expected: forecast(entry, now: now).overhead, weight: 1, now: now)
-    }
-
-    /// The first byte came after `seconds`, of which nobody says how much was reading. What differs from the forecast is
-    /// put down to the fixed cost or to the pace, whichever is the less certain for a prompt of this length.
-    mutating func noteFirstByte(_ entry: Int, seconds: Double, tokens: Int, now: Instant) {
-        guard seconds.isFinite, seconds > 0, tokens > 0 else { return }
-        let forecast = forecast(entry, now: now)
-        let reading = forecast.prefillPace * Double(tokens)
-        let expected = forecast.overhead + reading
-        let limit = max(expected * Self.surpriseMax, expected + Self.overheadSpread)
-        let surprise = min(max(seconds, expected / Self.surpriseMax), limit) - expected
-        let share = reading * reading / (reading * reading + Self.overheadSpread * Self.overheadSpread)
-        let pace = Self.bounded((reading + surprise * share) / Double(tokens), around: forecast.prefillPace)
-        notePrefillPace(entry, pace, weight: share, now: now)
-        noteOverhead(
-            entry, seconds: forecast.overhead + surprise * (1 - share), expected: forecast.overhead, weight: 1 - share,
-            now: now)
-    }
-
-    /// `beside` other requests ran at the same time. Alone it teaches the pace, in company what company costs.
-    mutating func noteDecode(_ entry: Int, seconds: Double, tokens: Int, beside: Int, now: Instant) {
-        guard seconds.isFinite, seconds > 0, tokens > 0 else { return }
-        let secondsPerToken = seconds / Double(tokens)
-        let position = models[entry].backend
-        let company = Double(max(0, beside))
-        if company >= 1, let alone = models[entry].decode.mean {
-            let seen = min(max(0, (secondsPerToken / alone - 1) / company), 4)
-            backends[position].crowding += (seen - backends[position].crowding) * 0.1
-        }
-        let alone = Self.bounded(
-            secondsPerToken / (1 + backends[position].crowding * company), around: forecast(entry, now: now).decodePace)
-        // In company only a part of the surprise is the model's own; a few tokens say little.
-        let weight = (company >= 1 ? 0.25 : 1) * Double(tokens) / Double(tokens + 4)
-        models[entry].decode.note(alone, weight: weight, now: now)
-        backends[position].decodePerByte.note(alone / models[entry].sizeBytes, weight: weight, now: now)
-        renewKind(of: position, now: now)
-    }
-
-    mutating func noteLoad(_ entry: Int, seconds: Double) {
-        models[entry].load.note(seconds)
-        backends[models[entry].backend].loadPerByte.note(seconds / models[entry].sizeBytes)
-    }
-
-    mutating func noteService(_ entry: Int, seconds: Double) {
-        backends[models[entry].backend].service.note(seconds)
-    }
-
-    /// The first byte took longer than `seconds`, without anyone knowing how much longer. Counts until the next answer.
-    mutating func noteMissedFirstByte(_ entry: Int, seconds: Double, promptTokens: Int, now: Instant) {
-        let forecast = forecast(entry, now: now)
-        let silence = seconds - forecast.overhead - forecast.prefillPace * Double(promptTokens)
-        backends[models[entry].backend].silence.note(silence, now: now)
-    }
-
-    private mutating func notePrefillPace(_ entry: Int, _ pace: Double, weight: Double, now: Instant) {
-        let position = models[entry].backend
-        models[entry].prefill.note(pace, weight: weight, now: now)
-        backends[position].prefillPerByte.note(pace / models[entry].sizeBytes, weight: weight, now: now)
-        renewKind(of: position, now: now)
-    }
-
-    private mutating func noteOverhead(
-        _ entry: Int, seconds: Double, expected: Double, weight: Double, now: Instant
-    ) {
-        let position = models[entry].backend
-        let limit = max(expected * Self.surpriseMax, Self.overheadSpread)
-        // Never zero: no overhead is knowledge too.
-        backends[position].overhead.note(min(max(seconds, 1e-6), limit), weight: weight, now: now)
-        renewKind(of: position, now: now)
-    }
-
-    /// The best of its kind may have changed. Minima: the order of backends does not matter.
-    private mutating func renewKind(of backend: Int, now: Instant) {
-        let hasGPU = backends[backend].hasGPU
-        var prefill = Double.infinity
-        var decode = Double.infinity
-        var overhead = Double.infinity
-        for other in backends where other.hasGPU == hasGPU {
-            if let known = Self.known(other.prefillPerByte, now: now) { prefill = min(prefill, known / other.slowdown) }
-            if let known = Self.known(other.decodePerByte, now: now) { decode = min(decode, known / other.slowdown) }
-            if let known = Self.known(other.overhead, now: now) { overhead = min(overhead, known / other.slowdown) }
-        }
-        var kind = hasGPU ? gpu : processor
-        kind.prefillPerByte.note(prefill)
-        kind.decodePerByte.note(decode)
-        kind.overhead.note(overhead)
-        if hasGPU { gpu = kind } else { processor = kind }
-    }
-
-    private static func known(_ pace: FadingPace, now: Instant) -> Double? {
-        pace.confidence(now: now) >= confidenceMin ? pace.mean : nil
-    }
-
-    private static func bounded(_ value: Double, around expected: Double) -> Double {
-        min(max(value, expected / surpriseMax), expected * surpriseMax)
-    }
 
     private static func size(of model: ModelReport) -> Double {
         if model.sizeBytes > 0 { return Double(model.sizeBytes) }

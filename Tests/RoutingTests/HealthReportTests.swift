@@ -13,7 +13,8 @@ struct HealthReportTests {
     private func backend(_ number: Int) -> BackendReport {
         BackendReport(
             name: String(repeating: "b", count: 31) + "\(number % 10)", kind: .openai, isHealthy: number % 2 == 0,
-            slots: .max, running: .max, queued: .max, queuedTokens: .max, admitted: .max, slowdown: 6553)
+            slots: .max, running: .max, queued: .max, queuedTokens: .max, admitted: .max, slowdown: 6553,
+            server: .max)
     }
 
     private func model(_ number: Int, isLoaded: Bool = false) -> ModelReport {

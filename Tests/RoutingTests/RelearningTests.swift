@@ -15,21 +15,35 @@ private struct SlowedMesh {
     /// - Parameters:
     ///   - measured: what nodes tell of themselves, before their slowdown.
     ///   - tellers: how many of them tell it.
-    init(seed: UInt64, measured: (prefill: Double, decode: Double)? = nil, tellers: Int = slowdowns.count) {
+    ///   - disturbed: how many times too slow each of them measured, in their order.
+    ///   - server: what they say of whether they share one.
+    init(
+        seed: UInt64, measured: (prefill: Double, decode: Double)? = nil, tellers: Int = slowdowns.count,
+        disturbed: [Double] = [1, 1, 1, 1], server: UInt32 = 0
+    ) {
         random = SeededRandom(seed: seed)
-        for (index, slowdown) in Self.slowdowns.enumerated() {
-            let measured = index < tellers ? measured : nil
-            let model = ModelReport(
-                name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98_000_000,
-                prefillTokensPerSecond: measured.map { $0.prefill / slowdown },
-                decodeTokensPerSecond: measured.map { $0.decode / slowdown })
-            router.update(
-                NodeObservation(
-                    node: Self.id(index), name: "x\(slowdown)", roundTrip: .milliseconds(1),
-                    vitals: Vitals(cpuLoad: 1, cores: 2, memoryUsedBytes: 0, memoryTotalBytes: 4 << 30),
-                    load: Load(backends: [BackendReport(name: "b", kind: .openai, slots: 4, slowdown: slowdown)]),
-                    catalogs: Catalog.makePages(model.map { [$0] } ?? []), receivedAt: now))
+        for index in Self.slowdowns.indices {
+            tell(index, index < tellers ? measured : nil, disturbed: disturbed[index], server: server)
         }
+    }
+
+    /// A node reports on itself.
+    mutating func tell(
+        _ index: Int, _ measured: (prefill: Double, decode: Double)?, disturbed: Double = 1, server: UInt32 = 0
+    ) {
+        let slowdown = Self.slowdowns[index]
+        let model = ModelReport(
+            name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98_000_000,
+            prefillTokensPerSecond: measured.map { $0.prefill / slowdown / disturbed },
+            decodeTokensPerSecond: measured.map { $0.decode / slowdown / disturbed })
+        router.update(
+            NodeObservation(
+                node: Self.id(index), name: "x\(slowdown)", roundTrip: .milliseconds(1),
+                vitals: Vitals(cpuLoad: 1, cores: 2, memoryUsedBytes: 0, memoryTotalBytes: 4 << 30),
+                load: Load(backends: [
+                    BackendReport(name: "b", kind: .openai, slots: 4, slowdown: slowdown, server: server)
+                ]),
+                catalogs: Catalog.makePages(model.map { [$0] } ?? []), receivedAt: now))
     }
 
     static func id(_ index: Int) -> NodeID { NodeID(high: 0, low: UInt64(index + 1)) }
@@ -160,6 +174,34 @@ struct RelearningTests {
         }
         // Nine times in ten, as elsewhere: a near tie may try another one.
         #expect(wins >= 90, "\(wins) of 100")
+    }
+
+    @Test("of nodes that share a server, one that measured it in a bad moment is asked all the same")
+    func disturbed() throws {
+        var shared = 0
+        var apart = 0
+        for seed in UInt64(1)...50 {
+            let disturbed = [4.0, 1.2, 1, 2]
+            let measured = (prefill: 384.0, decode: 151.0)
+            var mesh = SlowedMesh(seed: seed, measured: measured, disturbed: disturbed, server: 7)
+            for _ in 0..<20 { shared += try mesh.ask() == 0 ? 1 : 0 }
+            var others = SlowedMesh(seed: seed, measured: measured, disturbed: disturbed)
+            apart += try others.ask() == 0 ? 1 : 0
+        }
+        #expect(shared >= 950, "\(shared) of 1000")
+        #expect(apart == 0, "nobody knows better of a server of its own")
+    }
+
+    @Test("a server that several nodes share became faster, and one of them knows: they keep their order")
+    func sharedBecomesFaster() throws {
+        var wins = 0
+        for seed in UInt64(1)...50 {
+            var mesh = SlowedMesh(seed: seed, measured: (prefill: 96, decode: 38), server: 7)
+            for _ in 0..<2 { try mesh.ask(factor: 4) }
+            mesh.tell(1, (prefill: 384, decode: 151), server: 7)
+            for _ in 0..<20 { wins += try mesh.ask() == 0 ? 1 : 0 }
+        }
+        #expect(wins >= 950, "\(wins) of 1000")
     }
 
     @Test("what a node measured of itself yields to what is seen again and again")

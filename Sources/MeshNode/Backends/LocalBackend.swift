@@ -29,6 +29,7 @@ package final class LocalBackend: Sendable {
     /// Nil for the demonstration.
     package let address: BackendAddress?
     package let key: String?
+    private let server: UInt32
     package let desk: AdmissionDesk
     package let speeds: SpeedBoard
     package let firstBytes = FirstByteBoard()
@@ -42,10 +43,12 @@ package final class LocalBackend: Sendable {
         switch config.kind {
         case .demo:
             address = nil
+            server = 0
             finding = Mutex(Finding(isHealthy: true, models: [FoundModel(name: DemoBackend.model, isLoaded: true)]))
         case .ollama, .openai:
             guard let address = BackendAddress(url: config.url, authorityFile: config.authorityFile) else { return nil }
             self.address = address
+            server = ServerFingerprint.make(of: address)
             finding = Mutex(Finding(isHealthy: false, models: [], trouble: "not looked at yet"))
         }
         desk = AdmissionDesk(slots: config.slots, queueMax: Self.queueMax)
@@ -66,7 +69,7 @@ package final class LocalBackend: Sendable {
         return BackendReport(
             name: config.name, kind: kind, isHealthy: current.isHealthy, slots: config.slots, running: counts.running,
             queued: counts.queued, queuedTokens: counts.queuedTokens, admitted: counts.admitted,
-            slowdown: config.slowdown)
+            slowdown: config.slowdown, server: server)
     }
 
     /// How long to wait for its first byte now; for a reply in one document, that is its last.
