@@ -135,8 +135,10 @@ private struct TestCore: MeshCore {
 
     var view: ClusterView { mesh.view(of: me) }
     func now() -> Instant { mesh.now }
-    func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply { throw .stopping }
-    func readBarrier() async throws(CoreRefusal) {}
+    func submit(
+        _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void
+    ) { answer(.failure(.stopping)) }
+    func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) { answer(.success(())) }
     func updates() -> AsyncStream<ClusterView> { AsyncStream { $0.finish() } }
 
     func publish(_ section: HealthSection) {

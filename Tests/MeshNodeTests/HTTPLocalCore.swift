@@ -65,18 +65,20 @@ final class LocalCore: MeshCore {
         }
     }
 
-    func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply {
+    func submit(
+        _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void
+    ) {
         let refusal = state.withLock { state -> CoreRefusal? in
             state.submitted.append(command)
             defer { state.nextRefusal = nil }
             return state.nextRefusal ?? (state.hasPrimary ? nil : .noQuorum)
         }
-        if let refusal { throw refusal }
-        return apply(command)
+        if let refusal { return answer(.failure(refusal)) }
+        answer(.success(apply(command)))
     }
 
-    func readBarrier() async throws(CoreRefusal) {
-        guard state.withLock({ $0.hasPrimary }) else { throw .noQuorum }
+    func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
+        answer(state.withLock { $0.hasPrimary } ? .success(()) : .failure(.noQuorum))
     }
 
     func updates() -> AsyncStream<ClusterView> {

@@ -1,4 +1,5 @@
-/// Moments for people and for Ollama's clients: RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T09:30:00.125Z`.
+/// Moments for people and for Ollama's clients: RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T09:30:00.125Z`; and
+/// for HTTP's fields.
 package enum Timestamp {
     /// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
     package static func rfc3339(_ milliseconds: Int64) -> String {
@@ -7,6 +8,21 @@ package enum Timestamp {
         return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(padded(time / 3_600_000, 2)):"
             + "\(padded(time / 60_000 % 60, 2)):\(padded(time / 1000 % 60, 2)).\(padded(time % 1000, 3))Z"
     }
+
+    /// RFC 9110 §5.6.7, e.g. `Sat, 21 Nov 2026 09:30:00 GMT`.
+    /// - Parameter seconds: since 1970-01-01T00:00:00Z, a Thursday.
+    package static func httpDate(_ seconds: Int64) -> String {
+        let (days, time) = floorDivide(seconds, by: 86_400)
+        let (year, month, day) = civil(fromDays: days)
+        let weekday = weekdays[Int(floorDivide(days + 4, by: 7).remainder)]
+        return "\(weekday), \(padded(day, 2)) \(months[Int(month) - 1]) \(padded(year, 4)) \(padded(time / 3600, 2)):"
+            + "\(padded(time / 60 % 60, 2)):\(padded(time % 60, 2)) GMT"
+    }
+
+    private static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 
     /// The Gregorian date, counted in years that begin in March so that the leap day comes last
     /// (Richards, "Mapping Time", 1998, chapter 25).

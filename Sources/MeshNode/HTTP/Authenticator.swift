@@ -84,9 +84,10 @@ package final class Authenticator: Sendable {
     }
 
     private func token(_ text: String, _ view: ClusterView, _ now: Instant) throws(AuthRefusal) -> Caller {
-        let token = try verified.parsed(text)
+        let hash = VerifiedTokens.hash(text)
+        let token = try verified.parsed(text, hash)
         guard let key = view.authority.signingKeys[token.key] else { throw .unknownKey }
-        guard verified.isSigned(text, token, by: key.record.publicKey) else { throw .forged }
+        guard verified.isSigned(hash, token, by: key.record.publicKey) else { throw .forged }
         guard token.claims.iss == view.publicHash else { throw .forged }
         guard let time = view.unixTime(at: now), time.seconds < token.claims.exp else { throw .expired }
         guard view.authority.sessions[token.session] != nil else {
@@ -144,13 +145,12 @@ private final class VerifiedTokens: Sendable {
 
     init(countMax: Int) { self.countMax = countMax }
 
-    func parsed(_ text: String) throws(AuthRefusal) -> ParsedToken {
-        if let known = entries.withLock({ $0[Self.hash(text)] }) { return known.token }
+    func parsed(_ text: String, _ hash: Bytes32) throws(AuthRefusal) -> ParsedToken {
+        if let known = entries.withLock({ $0[hash] }) { return known.token }
         return try ParsedToken(text)
     }
 
-    func isSigned(_ text: String, _ token: ParsedToken, by key: Bytes32) -> Bool {
-        let hash = Self.hash(text)
+    func isSigned(_ hash: Bytes32, _ token: ParsedToken, by key: Bytes32) -> Bool {
         if let known = entries.withLock({ $0[hash] }), known.key == key { return true }
         guard token.isSigned(by: key) else { return false }
         entries.withLock { entries in
@@ -160,7 +160,7 @@ private final class VerifiedTokens: Sendable {
         return true
     }
 
-    private static func hash(_ text: String) -> Bytes32 {
+    static func hash(_ text: String) -> Bytes32 {
         Bytes32(Array(SHA256.hash(data: Array(text.utf8))))!  // SHA-256 has 32 bytes
     }
 }

@@ -13,7 +13,8 @@ import ServiceLifecycle
 /// A node's HTTP side as one service: Hummingbird over the route table, with the gateway's handlers ahead of it.
 ///
 /// ```
-///   bytes -> [gateway's first-bytes sniffer] -> [TLS] -> HTTP/1 codec -> ConnectionGuard -> gateway -> Responder
+///   bytes -> [gateway's first-bytes sniffer] -> [TLS] -> HTTP/1 codec -> ConnectionGuard -> gateway -> ValueHandler
+///         -> Responder
 /// ```
 /// `run` returns after a graceful shutdown, when requests under way have been answered.
 package struct HTTPService: Service {
@@ -35,7 +36,8 @@ package struct HTTPService: Service {
         let surface = try await HTTPSurface(
             config: config, core: core, secrets: secrets, files: files, hooks: hooks, passwordLimits: passwordLimits,
             departure: departure)
-        let server = try hooks.wrapServer(builder(config.http, hooks.handlers(surface)))
+        let gateway = hooks.handlers(surface)
+        let server = try hooks.wrapServer(builder(config.http) { gateway() + [ValueHandler(surface: surface)] })
         let application = Application(
             responder: Responder(surface: surface), server: server,
             configuration: ApplicationConfiguration(
@@ -70,13 +72,13 @@ package struct HTTPService: Service {
     }
 
     private static func builder(
-        _ http: NodeConfig.HTTP, _ gateway: @escaping @Sendable () -> [any RemovableChannelHandler]
+        _ http: NodeConfig.HTTP, _ handlers: @escaping @Sendable () -> [any RemovableChannelHandler]
     ) throws(StartFailure) -> HTTPServerBuilder {
         let isTLS = http.certificateFile != nil
         let networks = isTLS ? nil : http.plainNetworks + [.loopbackIPv4, .loopbackIPv6]
         // Hummingbird's own idle timeout does not see the gateway's requests and would cut their streams.
         let plain = HTTPServerBuilder.http1(
-            configuration: .init(additionalChannelHandlers: [ConnectionGuard(networks: networks)] + gateway()))
+            configuration: .init(additionalChannelHandlers: [ConnectionGuard(networks: networks)] + handlers()))
         guard let certificateFile = http.certificateFile, let keyFile = http.privateKeyFile else { return plain }
         do {
             let chain = try NIOSSLCertificate.fromPEMFile(certificateFile).map { NIOSSLCertificateSource.certificate($0) }

@@ -9,6 +9,8 @@ package struct HTTPSurface: Sendable {
     package let core: any MeshCore
     package let config: NodeConfig
     package let table: RouteTable
+    /// Its rows for one shared value.
+    let valueTable: RouteTable
     package let authenticator: Authenticator
     package let hosts: HostPolicy
     /// By user name; the gateway's requests count here too.
@@ -24,6 +26,8 @@ package struct HTTPSurface: Sendable {
     /// How the local socket's `leave` ends the agent.
     let departure: Departure
     let responseCounts = ResponseCounts()
+    let date = DateField()
+    let valueQueues: ValueQueues
     let explain: RouteExplainer?
     /// The gateway's own figures, in Prometheus' text format.
     let gatewayMetrics: @Sendable () -> String
@@ -33,9 +37,11 @@ package struct HTTPSurface: Sendable {
         passwordLimits: PasswordHash.Limits, departure: Departure
     ) async throws(StartFailure) {
         self.core = core
+        valueQueues = ValueQueues(core: core)
         self.config = config
         self.files = files
         table = .standard(files: files.names)
+        valueTable = RouteTable(entries: table.entries.filter { $0.operation.isAboutOneValue })
         authenticator = Authenticator(secrets: secrets)
         hosts = HostPolicy(config.http)
         let perMinute = config.limits.requestsPerMinutePerUser

@@ -44,12 +44,14 @@ package struct Problem: Error, Sendable {
         return object.buffer
     }
 
-    package var response: Response {
-        var headers = fields
-        headers[.contentType] = "application/problem+json"
-        headers[.cacheControl] = "no-store"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: document))
+    var reply: WholeReply {
+        var fields = fields
+        fields[.contentType] = "application/problem+json"
+        fields[.cacheControl] = "no-store"
+        return WholeReply(status, fields, document)
     }
+
+    package var response: Response { Response(reply) }
 }
 
 extension Problem {

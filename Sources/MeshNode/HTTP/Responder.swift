@@ -48,8 +48,7 @@ struct Responder: HTTPResponder {
                     "user": "\(door.user)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
                 ])
         }
-        Self.addSecurityFields(to: &response.headers)
-        surface.responseCounts.add(response.status.code)
+        surface.complete(&response.headers, status: response.status)
         return request.method == .head ? response.createHeadResponse() : response
     }
 
@@ -81,25 +80,13 @@ struct Responder: HTTPResponder {
         if case .cookie = caller?.proof, response.headers[.setCookie] == nil {
             response.headers[.setCookie] = await surface.browserRefresher.renewedCookie(request.headers, core: surface.core)
         }
-        if caller?.isCutOff == true { response.headers[.meshFreshness] = "cut-off" }
+        if let caller { surface.noteFreshness(&response.headers, caller) }
         return response
     }
 
     /// A client that sends too much is given a moment to read the answer, and then no more of our time.
     private static func closeSoon(_ channel: any Channel) {
         channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
-    }
-
-    private static let contentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
-    private static func addSecurityFields(to headers: inout HTTPFields) {
-        headers[.contentSecurityPolicy] = contentSecurityPolicy
-        headers[.xContentTypeOptions] = "nosniff"
-        headers[.referrerPolicy] = "no-referrer"
-        headers[.crossOriginResourcePolicy] = "same-origin"
-        headers[.crossOriginOpenerPolicy] = "same-origin"
     }
 }
 
@@ -127,9 +114,7 @@ extension HTTPSurface {
         case .explainRoute: try await cluster.explain(exchange)
         case .leave: try LeaveRoute(surface: self).leave(exchange)
         case .listValues: try await values.list(exchange)
-        case .readValue: try await values.read(exchange)
-        case .writeValue: try await values.write(exchange)
-        case .deleteValue: try await values.delete(exchange)
+        case .readValue, .writeValue, .deleteValue: try await values.serve(operation, exchange)
         case .listUsers: try users.list(exchange)
         case .createUser: try await users.create(exchange)
         case .setRole: try await users.setRole(exchange)
@@ -151,13 +136,4 @@ extension HTTPSurface {
     private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
     private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
-}
-
-extension HTTPField.Name {
-    // Every one of these is a token (RFC 9110 §5.6.2), so none is nil.
-    static let meshClient = HTTPField.Name("X-Mesh-Client")!
-    static let meshSessionSecret = HTTPField.Name("X-Mesh-Session-Secret")!
-    static let meshFreshness = HTTPField.Name("X-Mesh-Freshness")!
-    static let referrerPolicy = HTTPField.Name("Referrer-Policy")!
-    static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!
 }

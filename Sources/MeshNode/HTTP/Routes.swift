@@ -19,6 +19,14 @@ package enum Operation: Hashable, Sendable {
         default: false
         }
     }
+
+    /// Served by `ValueHandler` where it can.
+    var isAboutOneValue: Bool {
+        switch self {
+        case .readValue, .writeValue, .deleteValue: true
+        default: false
+        }
+    }
 }
 
 extension RouteTable {

@@ -20,6 +20,8 @@ final class CoreMailbox: Sendable {
         var letters: [Letter] = []
         var signal: Wakeup.Signal?
         var isClosed = false
+        /// Threads that are about to wake the loop for what they post.
+        var gathering = 0
     }
 
     private let state = Mutex(State())
@@ -40,10 +42,21 @@ final class CoreMailbox: Sendable {
             if state.letters.count >= Self.capacity { return (.overloaded, nil) }
             state.letters.append(letter)
             // The loop takes all letters at once: only the first needs to wake it.
-            return (nil, state.letters.count == 1 ? state.signal : nil)
+            return (nil, state.letters.count == 1 && state.gathering == 0 ? state.signal : nil)
         }
         signal?.trigger()
         return refusal
+    }
+
+    /// What `body` posts wakes the loop once, when it is all there.
+    func together(_ body: () -> Void) {
+        state.withLock { $0.gathering += 1 }
+        body()
+        let signal = state.withLock { state in
+            state.gathering -= 1
+            return state.letters.isEmpty ? nil : state.signal
+        }
+        signal?.trigger()
     }
 
     func takeAll() -> [Letter] {

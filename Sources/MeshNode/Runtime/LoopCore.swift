@@ -3,7 +3,8 @@ import NodeCore
 import Primitives
 import UVLoop
 
-/// The brain on its loop thread, as the rest of the process sees it.
+/// The brain on its loop thread, as the rest of the process sees it. The loop answers every letter it takes, also when
+/// it stops.
 struct LoopCore: MeshCore {
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
@@ -17,32 +18,34 @@ struct LoopCore: MeshCore {
     func now() -> Instant { MonotonicClock.now() }
     func updates() -> AsyncStream<ClusterView> { publisher.updates() }
 
+    func together(_ body: () -> Void) { mailbox.together(body) }
+
     func publish(_ section: HealthSection) {
         // A full mailbox drops it; a newer report follows soon.
         _ = mailbox.post(.publish(section))
     }
 
-    func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply {
-        switch await ask({ .submit(command, reply: $0) }) {
-        case .committed(let reply, let index): return CommittedReply(reply: reply, index: index)
-        case .refused(let refusal): throw refusal
-        case .readable: preconditionFailure("a command is never answered like a read")
+    func submit(
+        _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void
+    ) {
+        let letter = CoreMailbox.Letter.submit(command) { outcome in
+            switch outcome {
+            case .committed(let reply, let index): answer(.success(CommittedReply(reply: reply, index: index)))
+            case .refused(let refusal): answer(.failure(refusal))
+            case .readable: preconditionFailure("a command is never answered like a read")
+            }
         }
+        if let refusal = mailbox.post(letter) { answer(.failure(refusal)) }
     }
 
-    func readBarrier() async throws(CoreRefusal) {
-        switch await ask({ .readBarrier(reply: $0) }) {
-        case .readable: return
-        case .refused(let refusal): throw refusal
-        case .committed: preconditionFailure("a read is never answered like a command")
+    func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
+        let letter = CoreMailbox.Letter.readBarrier { outcome in
+            switch outcome {
+            case .readable: answer(.success(()))
+            case .refused(let refusal): answer(.failure(refusal))
+            case .committed: preconditionFailure("a read is never answered like a command")
+            }
         }
-    }
-
-    /// The loop answers every letter it takes, also when it stops.
-    private func ask(_ letter: (@escaping @Sendable (NodeAnswer) -> Void) -> CoreMailbox.Letter) async -> NodeAnswer {
-        await withCheckedContinuation { continuation in
-            let refusal = mailbox.post(letter { continuation.resume(returning: $0) })
-            if let refusal { continuation.resume(returning: .refused(refusal)) }
-        }
+        if let refusal = mailbox.post(letter) { answer(.failure(refusal)) }
     }
 }

@@ -14,6 +14,7 @@ import UVLoop
 /// one turn:  timers (wake only) ─▶ sockets, disk ─▶ check: letters, settle, tick, publish, arm the timer
 /// ```
 /// What arrived in one turn is gathered and settled together: a burst of proposals becomes one append and one write.
+/// Answers are given once the view is published: whoever was told "committed" or "readable" finds it there.
 ///
 /// libuv runs timers before it reads sockets, so the timer only wakes the loop: the brain's own time passes in `check`,
 /// after everything that had arrived was heard. A node that was stopped for a while thus never mistakes its own pause
@@ -37,6 +38,8 @@ final class NodeLoop {
     private var timer: LoopTimer?
     private var waiting: [RequestID: @Sendable (NodeAnswer) -> Void] = [:]
     private var nextRequest: UInt64 = 1
+    /// Of this turn.
+    private var answers: [(reply: @Sendable (NodeAnswer) -> Void, answer: NodeAnswer)] = []
     private var publishedVersion: UInt64 = .max
     /// When the brain wanted to be woken, as of the end of the last turn; far off once a pause was told in this one.
     private var expectedWake = Instant.distantFuture
@@ -119,6 +122,7 @@ final class NodeLoop {
             brain.refreshMemberViews()
             publisher.publish(brain.makeView(at: now))
         }
+        giveAnswers()
         guard !isStopping else { return loop.stop() }
         expectedWake = brain.nextDeadline
         timer?.arm(at: min(expectedWake, wallClockDue))
@@ -179,9 +183,15 @@ final class NodeLoop {
                 }
             }
         case .work(let work): workshop?.submit({ work.run() }) { [unowned self] in deliver(.worked($0)) }
-        case .answer(let request, let answer): waiting.removeValue(forKey: request)?(answer)
+        case .answer(let request, let answer):
+            if let reply = waiting.removeValue(forKey: request) { answers.append((reply, answer)) }
         case .event(let event): log(event)
         }
+    }
+
+    private func giveAnswers() {
+        for (reply, answer) in answers { reply(answer) }
+        answers.removeAll(keepingCapacity: true)
     }
 
     private func log(_ event: NodeEvent) {

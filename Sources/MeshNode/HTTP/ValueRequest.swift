@@ -1,0 +1,115 @@
+import Authority
+import Foundation
+import HTTPTypes
+import NIOCore
+import NodeCore
+import Primitives
+
+/// One request for a shared value, from its head to its answer: raw bodies under keys, with a revision as `ETag` and
+/// conditions on it (RFC 9110 §13). Asks the core and is called back, so that it serves a channel handler
+/// (`ValueHandler`) and Hummingbird's routes (`KeyValueRoutes`) alike.
+struct ValueRequest: Sendable {
+    enum Action: Hashable, Sendable {
+        /// `known` is the revision's tag that the client holds already.
+        case read(Consistency, known: String?)
+        case write(ValueCondition)
+        case delete(ValueCondition)
+    }
+
+    enum Consistency: String, Sendable {
+        /// As new as anything committed before the request arrived.
+        case linearizable
+        /// What this node has applied.
+        case local
+
+        init(_ path: RequestPath) throws(Problem) {
+            guard let consistency = Consistency(rawValue: path.queryValue("consistency") ?? "linearizable") else {
+                throw .invalid("The consistency is `linearizable` (the default) or `local`.")
+            }
+            self = consistency
+        }
+    }
+
+    let key: ValueKey
+    let action: Action
+
+    /// `parameter` is the key as the path had it. Throws 400 for what is no request of this kind.
+    init(_ operation: Operation, path: RequestPath, parameter: String, fields: HTTPFields) throws(Problem) {
+        key = try Self.key(parameter)
+        switch operation {
+        case .readValue: action = .read(try Consistency(path), known: fields[.ifNoneMatch])
+        case .writeValue: action = .write(try Self.condition(fields))
+        case .deleteValue: action = .delete(try Self.condition(fields))
+        default: preconditionFailure("\(operation) is not about one value")
+        }
+    }
+
+    /// The longest body that is read.
+    var bodyBytesMax: Int {
+        if case .write = action { AuthorityLimits.standard.valueBytes } else { 0 }
+    }
+
+    /// Answers once, on any thread, perhaps before it returns.
+    func answer(
+        _ body: ByteBuffer, author: UserName, core: any MeshCore, then answer: @escaping @Sendable (WholeReply) -> Void
+    ) {
+        switch action {
+        case .read(.local, let known): answer(stored(core.view, known))
+        case .read(.linearizable, let known):
+            core.readBarrier { outcome in
+                switch outcome {
+                case .success: answer(stored(core.view, known))
+                case .failure(let refusal): answer(Problem.core(refusal).reply)
+                }
+            }
+        case .write(let condition):
+            let value = Array(body.readableBytesView)
+            core.submit(.putValue(key: key, value: value, condition: condition, author: author)) { answer(Self.changed($0)) }
+        case .delete(let condition):
+            core.submit(.deleteValue(key: key, condition: condition)) { answer(Self.changed($0)) }
+        }
+    }
+
+    private func stored(_ view: ClusterView, _ known: String?) -> WholeReply {
+        guard let value = view.authority.values[key] else { return Problem.refused(.unknownValue).reply }
+        let tag = Self.entityTag(value.revision)
+        let fields: HTTPFields = [
+            .contentType: "application/octet-stream", .eTag: tag, .cacheControl: "no-cache",
+        ]
+        if known == tag { return WholeReply(.notModified, fields) }
+        return WholeReply(.ok, fields, ByteBuffer(bytes: value.bytes))
+    }
+
+    private static func changed(_ outcome: Result<CommittedReply, CoreRefusal>) -> WholeReply {
+        switch outcome.map(\.reply) {
+        case .success(.stored(let revision, let created)):
+            WholeReply(created ? .created : .noContent, [.eTag: entityTag(revision)])
+        case .success(.refused(let refusal)): Problem.refused(refusal).reply
+        case .success: WholeReply(.noContent)
+        case .failure(let refusal): Problem.core(refusal).reply
+        }
+    }
+
+    static func key(_ text: String) throws(Problem) -> ValueKey {
+        guard let key = ValueKey(text.precomposedStringWithCanonicalMapping) else {
+            throw .invalid("A key has 1 to 512 bytes and no control characters.")
+        }
+        return key
+    }
+
+    private static func entityTag(_ revision: LogIndex) -> String { "\"\(revision)\"" }
+
+    /// Several tags, `If-Match: *` and tags on `If-None-Match` are legal HTTP, but nothing that a compare-and-set needs;
+    /// they are refused rather than half obeyed.
+    private static func condition(_ fields: HTTPFields) throws(Problem) -> ValueCondition {
+        switch (fields[.ifMatch], fields[.ifNoneMatch]) {
+        case (nil, nil): return .none
+        case (nil, "*"?): return .ifNoneMatchAny
+        case (let tag?, nil) where tag.count > 2 && tag.hasPrefix("\"") && tag.hasSuffix("\""):
+            // A tag that is no revision of ours matches nothing, and revision 0 is never given.
+            return .ifMatch(LogIndex(UInt64(tag.dropFirst().dropLast()) ?? 0))
+        default:
+            throw .invalid("Conditions are `If-Match: \"REVISION\"` or `If-None-Match: *`, and not both.")
+        }
+    }
+}
