@@ -65,7 +65,7 @@ extension NodeBrain {
     }
 
     private mutating func advanceReads(now: Instant, into effects: inout [NodeEffect]) {
-        for round in reads.takeOverdue(at: now, askAgainAfter: timing.retryInterval) {
+        if let round = reads.takeOverdue(at: now, askAgainAfter: timing.retryInterval) {
             consensus.requestRead(id: round, now: now, into: &raftEffects)
         }
         for read in reads.takeReady(applied: authority.appliedIndex) {
@@ -79,21 +79,34 @@ extension NodeBrain {
     private mutating func dispatchProposals(now: Instant) {
         proposals.noteUnanswered(at: now)
         guard !proposals.isEmpty, let leader = reachableLeader(at: now) else { return }
+        if consensus.role == .leader { propose(to: leader, now: now) } else { forward(to: leader, now: now) }
+    }
+
+    private mutating func propose(to leader: ReplicaID, now: Instant) {
         let term = consensus.term
-        var forwarded: [PeerMessage.Forwarded] = []
-        defer { forward(forwarded, to: leader, now: now) }
         for position in proposals.proposals.indices {
             if let sent = proposals.proposals[position].sentTo, sent == (leader, term) { continue }
             let envelope = proposals.proposals[position].envelope
-            if consensus.role == .leader {
-                guard case .success = consensus.propose(envelope, now: now, into: &raftEffects) else { return }
-                proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
-            } else {
-                guard now >= proposals.proposals[position].resendNotBefore else { continue }
-                let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
-                forwarded.append(PeerMessage.Forwarded(attempt: attempt, envelope: envelope))
-            }
+            guard case .success = consensus.propose(envelope, now: now, into: &raftEffects) else { return }
+            proposals.markSent(position, to: leader, in: term, resendAt: .distantFuture)
         }
+    }
+
+    private mutating func forward(to leader: ReplicaID, now: Instant) {
+        let term = consensus.term
+        guard proposals.mayForward(to: leader, in: term) else { return }
+        var forwarded: [PeerMessage.Forwarded] = []
+        var last: UInt64?
+        for position in proposals.proposals.indices {
+            if let sent = proposals.proposals[position].sentTo, sent == (leader, term) { continue }
+            guard proposals.proposals[position].mayBeSent(to: leader, in: term, at: now) else { continue }
+            let attempt = proposals.markSent(position, to: leader, in: term, resendAt: now + timing.retryInterval)
+            let proposal = proposals.proposals[position]
+            forwarded.append(PeerMessage.Forwarded(attempt: attempt, envelope: proposal.envelope))
+            last = proposal.sequence
+        }
+        if let last { proposals.noteForwarded(through: last) }
+        forward(forwarded, to: leader, now: now)
     }
 
     /// Envelopes of one message that must fit a datagram sealed twice.

@@ -327,15 +327,16 @@ package struct NodeBrain: Sendable {
 
     /// The replica that speaks stands at the end: a node may have been another one before.
     private func encodeRaft(_ message: RaftMessage) -> [UInt8] {
-        var writer = ByteWriter(capacity: 8)
+        var writer = ByteWriter(capacity: message.encodedBytesEstimate + 8)
+        RaftMessage.write(message, to: &writer)
         writer.write(consensus.replica)
-        return RaftMessage.encode(message) + writer.bytes
+        return writer.bytes
     }
 
     package static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
         guard payload.count >= 8 else { throw .truncated }
         var reader = ByteReader(Array(payload.suffix(8)))
-        return (try reader.readReplicaID(), try RaftMessage.decode(Array(payload.dropLast(8))))
+        return (try reader.readReplicaID(), try RaftMessage.decode(payload, before: payload.count - 8))
     }
 
     func endpoint(of node: NodeID) -> Endpoint? {

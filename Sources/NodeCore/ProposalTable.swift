@@ -24,12 +24,19 @@ struct ProposalTable: Sendable {
         /// Where the newest attempt went, so that it is not repeated needlessly.
         var sentTo: (leader: ReplicaID, term: Term)?
         var resendAt: Instant = .distantFuture
-        /// After a refusal: not before this, so that two nodes that disagree on who leads do not ask each other in a
-        /// circle.
+        /// After a refusal: not to the same leader before this, so that two nodes that disagree on who leads do not ask
+        /// each other in a circle.
         var resendNotBefore: Instant = .zero
+        var refusedBy: (leader: ReplicaID, term: Term)?
 
         /// Every attempt was refused, or none was made: nothing was appended.
         var isResolved: Bool { openAttempts.isEmpty && !hasForgottenAttempt }
+
+        /// A leader that has not refused it may be asked at once: a hand-over costs its writers no pause.
+        func mayBeSent(to leader: ReplicaID, in term: Term, at now: Instant) -> Bool {
+            guard let refusedBy, refusedBy == (leader, term) else { return true }
+            return now >= resendNotBefore
+        }
     }
 
     struct Attempt: Hashable, Sendable {
@@ -40,10 +47,16 @@ struct ProposalTable: Sendable {
 
     /// More than this many waiting commands are refused as overload.
     static let limit = 1024
+    /// While so many forwarded messages are unanswered, what comes meanwhile goes together (after Nagle, RFC 896): one
+    /// more small message would gain nothing.
+    static let forwardsOpenMax = 4
 
     private(set) var proposals: [Proposal] = []
     private var nextSequence: UInt64 = 1
     private var nextAttempt: UInt64 = 1
+    /// The last sequence in each message to this leader that may still be under way.
+    private var forwards: [UInt64] = []
+    private var forwardsTo: (leader: ReplicaID, term: Term)?
 
     var isFull: Bool { proposals.count >= Self.limit }
     var isEmpty: Bool { proposals.isEmpty }
@@ -82,12 +95,26 @@ struct ProposalTable: Sendable {
         proposals.removeAll { $0.request == request && $0.isResolved }
     }
 
+    /// Whether another message may be forwarded there now.
+    mutating func mayForward(to leader: ReplicaID, in term: Term) -> Bool {
+        if forwardsTo.map({ $0 != (leader, term) }) ?? true {
+            forwardsTo = (leader, term)
+            forwards.removeAll(keepingCapacity: true)
+        }
+        let oldest = proposals.first?.sequence ?? .max
+        forwards.removeAll { $0 < oldest }
+        return forwards.count < Self.forwardsOpenMax
+    }
+
+    mutating func noteForwarded(through sequence: UInt64) { forwards.append(sequence) }
+
     /// Attempts whose answer is overdue are to be repeated, as soon as there is a leader to repeat them to. Without one
     /// there is nothing to wake up for.
     mutating func noteUnanswered(at now: Instant) {
         for position in proposals.indices where proposals[position].resendAt <= now {
             proposals[position].sentTo = nil
             proposals[position].resendAt = .distantFuture
+            forwardsTo = nil  // what is under way is taken for lost
         }
     }
 
@@ -100,6 +127,7 @@ struct ProposalTable: Sendable {
                 continue
             }
             proposals[position].openAttempts.remove(at: found)
+            proposals[position].refusedBy = proposals[position].sentTo
             proposals[position].sentTo = nil
             proposals[position].resendAt = retryAt
             proposals[position].resendNotBefore = retryAt

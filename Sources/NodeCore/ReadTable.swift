@@ -20,7 +20,7 @@ struct ReadTable: Sendable {
     var isFull: Bool { reads.count >= Self.limit }
     var isEmpty: Bool { reads.isEmpty }
 
-    mutating func takeRound() -> UInt64 {
+    private mutating func takeRound() -> UInt64 {
         defer { nextRound += 1 }
         return nextRound
     }
@@ -41,16 +41,17 @@ struct ReadTable: Sendable {
         }
     }
 
-    /// Gives a fresh round to each read whose answer is overdue; returns the rounds to ask for.
-    mutating func takeOverdue(at now: Instant, askAgainAfter interval: Duration) -> [UInt64] {
-        var rounds: [UInt64] = []
+    /// Puts all reads whose answer is overdue, the new ones among them, under one fresh round, which is to be asked for;
+    /// nil where there are none.
+    mutating func takeOverdue(at now: Instant, askAgainAfter interval: Duration) -> UInt64? {
+        var round: UInt64?
         for position in reads.indices where reads[position].index == nil && reads[position].askAgainAt <= now {
-            let round = takeRound()
-            reads[position].round = round
+            let shared = round ?? takeRound()
+            round = shared
+            reads[position].round = shared
             reads[position].askAgainAt = now + interval
-            rounds.append(round)
         }
-        return rounds
+        return round
     }
 
     mutating func takeReady(applied: LogIndex) -> [Read] {

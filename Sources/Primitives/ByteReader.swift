@@ -22,6 +22,14 @@
         end = bytes.count
     }
 
+    /// Reads what stands before `end`.
+    @inlinable package init(_ bytes: [UInt8], before end: Int) {
+        precondition(end >= 0 && end <= bytes.count, "\(bytes.count) bytes do not reach \(end)")
+        self.bytes = bytes
+        position = 0
+        self.end = end
+    }
+
     package init(_ slice: ArraySlice<UInt8>) {
         self.init(Array(slice))
     }

@@ -182,9 +182,12 @@ extension Consensus {
         // Two leaders of one term cannot be; whoever claims it is not believed.
         guard role != .leader, leader == nil || leader == sender else { return false }
         if role != .follower { stepDown(to: term, now: now, into: &effects) }
-        leader = sender
         leaderContact = now
         lostElections = 0
+        if leader == nil {
+            leader = sender
+            restartElectionTimer(now: now)
+        }
         withholdsVotesUntil = now + config.electionTimeout
         electionDeadline = now + electionSpan
         return true
@@ -209,9 +212,11 @@ extension Consensus {
 
     // MARK: Timer and tally
 
-    /// E, plus what rank, chance and lost elections add. Chance is drawn once for each start of the timer.
+    /// E, plus what rank, chance and lost elections add. Chance is drawn once for each start of the timer. The leader's
+    /// rank adds nothing: whoever campaigns against its silence cannot be in its way.
     mutating func restartElectionTimer(now: Instant) {
-        let higherRanks = Set(configuration.voters.map(config.priority)).filter { $0 > config.priority(of: replica) }
+        let rivals = configuration.voters.filter { $0 != leader }
+        let higherRanks = Set(rivals.map(config.priority)).filter { $0 > config.priority(of: replica) }
         let jitter = random.duration(in: .zero...config.electionJitter)
         electionSpan =
             config.electionTimeout * (1 + lostElections) + config.rankDelay * higherRanks.count + jitter

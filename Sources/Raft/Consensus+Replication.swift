@@ -6,6 +6,9 @@ extension Consensus {
     /// What an entry weighs besides its payload.
     private static let entryOverheadBytes = 64
 
+    /// Unacknowledged appends beyond which only full ones are sent.
+    private static let smallAppendsInFlight = 4
+
     /// Payload bytes of an append that must fit a datagram sealed twice.
     private static let relayedAppendBytes = 512
 
@@ -68,6 +71,12 @@ extension Consensus {
         }
         while members[slot].next <= log.lastIndex, members[slot].hasRoom(limit: config.maxAppendsInFlight) {
             let bytes = members[slot].isRelayed ? Self.relayedAppendBytes : config.maxEntriesBytesPerAppend
+            // While some are being written there and others wait for that, one more small append would gain nothing (after
+            // Nagle, RFC 896): what comes meanwhile goes together.
+            if members[slot].inFlight.count >= Self.smallAppendsInFlight,
+                !log.exceeds(bytes, after: members[slot].next.previous) {
+                break
+            }
             let entries = log.entries(after: members[slot].next.previous, bytes: bytes)
             sendAppend(entries, to: slot, now: now, into: &effects)
         }

@@ -29,6 +29,8 @@ struct SnapshotDesk: Sendable {
     var appliedBytes = 0
     /// Size of the last one.
     var lastBytes = 0
+    /// What lies at or before this has been compacted as far as it may be.
+    var compactedBefore = LogIndex.zero
 }
 
 extension Consensus {
@@ -158,12 +160,11 @@ extension Consensus {
     /// Shortens the log in memory to what followers may still want. Never beyond what is in a durable snapshot, nor
     /// what is not yet in the log on disk, nor what follows a snapshot that is being sent.
     mutating func compactLog() {
-        var point = log.compactionPoint(
-            before: min(durability.durableSnapshot.index, durability.durableIndex),
-            keepingEntries: config.keptEntries, bytes: config.keptBytes)
-        for member in members {
-            if let transfer = member.snapshot { point = min(point, transfer.snapshot.position.index) }
-        }
+        let end = min(durability.durableSnapshot.index, durability.durableIndex)
+        guard end > snapshots.compactedBefore else { return }
+        let wanted = log.compactionPoint(before: end, keepingEntries: config.keptEntries, bytes: config.keptBytes)
+        let point = members.compactMap { $0.snapshot?.snapshot.position.index }.reduce(wanted, min)
+        if point == wanted { snapshots.compactedBefore = end }
         log.compact(through: point)
         history.compact(through: point)
     }

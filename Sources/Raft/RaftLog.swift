@@ -76,6 +76,17 @@ package struct RaftLog: Sendable {
         return Array(entries[start..<end])
     }
 
+    /// Whether the entries after `index` do not all fit one append of so many payload bytes.
+    func exceeds(_ bytes: Int, after index: LogIndex) -> Bool {
+        guard lastIndex - index <= RaftMessage.entryCountMax else { return true }
+        var total = 0
+        for entry in entries[(index - base.index)...] {
+            total += entry.payload.count
+            if total > bytes { return true }
+        }
+        return false
+    }
+
     /// The last position not after `bound.index` whose term is not later than `bound.term`: where two logs that
     /// disagree at `bound` may agree at best. Skips a whole conflicting term at once. A place before the base cannot be
     /// judged here: then it is `bound`, or the place before the base.

@@ -26,7 +26,21 @@ extension RaftMessage {
     }
 
     package static func encode(_ message: RaftMessage) -> [UInt8] {
-        var writer = ByteWriter(capacity: 64)
+        var writer = ByteWriter(capacity: message.encodedBytesEstimate)
+        write(message, to: &writer)
+        return writer.bytes
+    }
+
+    /// Enough room for most, so that long messages are not copied while they grow.
+    package var encodedBytesEstimate: Int {
+        switch self {
+        case .append(let append): append.entries.reduce(64) { $0 + $1.payload.count + 16 }
+        case .snapshot(let chunk): 96 + chunk.bytes.count
+        default: 64
+        }
+    }
+
+    package static func write(_ message: RaftMessage, to writer: inout ByteWriter) {
         switch message {
         case .preVote(let request):
             writer.write(Tag.preVote.rawValue)
@@ -85,11 +99,11 @@ extension RaftMessage {
             writer.write(Tag.snapshotReply.rawValue)
             writer.write(reply)
         }
-        return writer.bytes
     }
 
-    package static func decode(_ bytes: [UInt8]) throws(DecodeError) -> RaftMessage {
-        var reader = ByteReader(bytes)
+    /// The whole of `bytes`, or what stands before `end`.
+    package static func decode(_ bytes: [UInt8], before end: Int? = nil) throws(DecodeError) -> RaftMessage {
+        var reader = ByteReader(bytes, before: end ?? bytes.count)
         guard let tag = Tag(rawValue: try reader.readUInt8()) else { throw .invalid("raft message tag") }
         let message: RaftMessage
         switch tag {

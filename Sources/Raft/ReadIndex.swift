@@ -4,7 +4,7 @@ import Primitives
 /// sent afterwards, answer when a quorum has answered it. Many reads share one round.
 struct LeaderReads: Sendable {
     /// Read rounds that may be open at once; reads that come meanwhile share the next.
-    static let batchMax = 4
+    static let batchMax = 2
 
     struct Read: Sendable {
         /// The follower that asked, or nil for this replica.
@@ -60,7 +60,7 @@ struct LeaderReads: Sendable {
 /// A follower's side: its reads ask the leader under tickets, then wait until the answer's index is applied here.
 struct FollowerReads: Sendable {
     /// Tickets that may be open at once; reads that come meanwhile share the next.
-    static let ticketMax = 4
+    static let ticketMax = 2
 
     private struct Ticket: Sendable {
         let number: UInt64

@@ -92,4 +92,26 @@ struct ProposalTests {
         mesh.run(for: .seconds(5)) { _ in false }
         #expect(mesh.answers[request] == .refused(answer))
     }
+
+    @Test("a hand-over costs those who write at another node no pause")
+    func handOver() throws {
+        var mesh = try Self.makeMesh()
+        mesh.run(for: .seconds(2)) { $0.from != 0 && $0.to != 0 }
+        let acting = mesh.isPrimary(1) ? 1 : 2
+        try #require(mesh.isPrimary(acting))
+        mesh.run(for: .seconds(1))
+        var open: [(request: RequestID, at: Instant)] = []
+        var longest = Duration.zero
+        let limit = mesh.now + .seconds(20)
+        var handedOverAt: Instant?
+        while mesh.now < limit, handedOverAt.map({ mesh.now - $0 < .milliseconds(50) }) ?? true {
+            open.append((mesh.submit(try BrainPair.put("a"), to: 3 - acting), mesh.now))
+            mesh.run(for: .milliseconds(2))
+            for (request, at) in open where mesh.answers[request] != nil { longest = max(longest, mesh.now - at) }
+            open.removeAll { mesh.answers[$0.request] != nil }
+            if handedOverAt == nil, mesh.isPrimary(0) { handedOverAt = mesh.now }
+        }
+        #expect(handedOverAt != nil && open.count <= 2)
+        #expect(longest < .milliseconds(10), "\(longest)")
+    }
 }

@@ -186,6 +186,22 @@ import Testing
         #expect(solo.takeSent() == [.voteReply(.init(term: Term(1), isGranted: true))])
     }
 
+    @Test("the rank of a leader that fell silent delays nobody")
+    func rankOfSilentLeader() {
+        var config = RaftConfig(electionTimeout: .milliseconds(100))
+        config.electionJitter = .zero
+        config.priorities = [SoloReplica.id(2): 5, SoloReplica.id(3): 9]
+        var solo = SoloReplica(config: config)
+        solo.receive(heartbeat(1), from: 3)
+        #expect(solo.core.nextDeadline == Instant.zero + .milliseconds(125), "one higher rank is left")
+        solo.receive(heartbeat(2), from: 2)
+        #expect(solo.core.nextDeadline == Instant.zero + .milliseconds(125))
+        config.priorities = [SoloReplica.id(2): 9, SoloReplica.id(3): 9]
+        solo = SoloReplica(config: config)
+        solo.receive(heartbeat(1), from: 3)
+        #expect(solo.core.nextDeadline == Instant.zero + .milliseconds(125), "another has that rank, too")
+    }
+
     @Test("a candidate whose disk has not finished does not start another term")
     func slowDisk() {
         var solo = SoloReplica()
