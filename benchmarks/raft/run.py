@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes and reads through three nodes of MeshNode and of etcd, interleaved on one machine.
 
-Both run with fsync on, both are loaded by the same program (load.go) through their own network interfaces: etcd through
-its Go client (gRPC), MeshNode through HTTP. MeshNode's frames are sealed; etcd's peers speak plain HTTP. The machine
-should do nothing else. One line of JSON for each run, then one for each comparison.
+Both run with fsync on. load.go loads both through their own network interfaces: etcd through its Go client (gRPC),
+MeshNode through Go's HTTP client. In between, `meshnode bench raft` measures a mesh of its own with a leaner client of
+HTTP, since on one machine the client's work is part of every figure. MeshNode's frames are sealed; etcd's peers speak
+plain HTTP. The machine should do nothing else. One line of JSON for each run, then one for each comparison.
 
 Needs Debian's etcd-server, golang-go and golang-etcd-server-dev, and a built .build/release/meshnode.
 """
@@ -50,7 +51,17 @@ def build_load(folder):
     return folder / "load"
 
 
-class Etcd:
+class Loaded:
+    """What load.go loads, with the arguments that name it."""
+
+    def measure(self, load, op, clients, options):
+        return json.loads(subprocess.run(
+            [str(load), *self.arguments, "-op", op, "-clients", str(clients), "-seconds", str(options.seconds),
+             "-size", str(options.value_bytes)],
+            check=True, capture_output=True, text=True).stdout)
+
+
+class Etcd(Loaded):
     name = "etcd"
 
     def __init__(self, folder, base):
@@ -77,7 +88,23 @@ class Etcd:
             child.wait()
 
 
-class Mesh:
+class OwnBench:
+    """A mesh that lives as long as one measurement."""
+    name = "bench_raft"
+
+    def measure(self, load, op, clients, options):
+        output = subprocess.run(
+            [str(ROOT / ".build/release/meshnode"), "bench", "raft", "--configs", str(ROOT / "configs"),
+             "--actions", op, "--clients", str(clients), "--seconds", str(options.seconds),
+             "--value-bytes", str(options.value_bytes)],
+            check=True, capture_output=True, text=True).stdout
+        return json.loads(output)
+
+    def stop(self):
+        pass
+
+
+class Mesh(Loaded):
     name = "meshnode"
 
     def __init__(self, folder, base):
@@ -115,6 +142,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is run, alternating")
     parser.add_argument("--seconds", type=float, default=5, help="of each run")
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 64])
+    parser.add_argument("--ops", nargs="*", default=["put", "get"], choices=["put", "get"])
     parser.add_argument("--value-bytes", type=int, default=256)
     options = parser.parse_args()
 
@@ -123,19 +151,16 @@ def main():
     try:
         load = build_load(folder)
         base = free_ports(30)
-        systems = [Etcd(folder, base), Mesh(folder, base + 10)]
-        cases = [("put", clients) for clients in options.clients] + [("get", max(options.clients))]
-        for op, clients in cases:
-            figures = {system.name: [] for system in systems}
-            for _ in range(options.rounds):
-                for system in systems:
-                    output = subprocess.run(
-                        [str(load), *system.arguments, "-op", op, "-clients", str(clients), "-seconds",
-                         str(options.seconds), "-size", str(options.value_bytes)],
-                        check=True, capture_output=True, text=True).stdout
-                    print(output.strip(), flush=True)
-                    figures[system.name].append(json.loads(output))
-            compare(op, clients, figures)
+        systems = [Etcd(folder, base), Mesh(folder, base + 10), OwnBench()]
+        for op in options.ops:
+            for clients in options.clients:
+                figures = {system.name: [] for system in systems}
+                for _ in range(options.rounds):
+                    for system in systems:
+                        figure = system.measure(load, op, clients, options)
+                        print(json.dumps(figure), flush=True)
+                        figures[system.name].append(figure)
+                compare(op, clients, figures)
     finally:
         for system in systems:
             system.stop()
@@ -143,7 +168,7 @@ def main():
 
 
 def compare(op, clients, figures):
-    """Medians over the rounds, and ours over theirs."""
+    """Medians over the rounds, and each of ours over etcd's."""
     def median(name, key):
         return statistics.median(run[key] for run in figures[name])
 
@@ -151,8 +176,9 @@ def compare(op, clients, figures):
     for name in figures:
         for key in ("per_second", "p50_ms", "p99_ms"):
             line[f"{name}_{key}"] = round(median(name, key), 3)
-    line["throughput_ratio"] = round(median("meshnode", "per_second") / median("etcd", "per_second"), 2)
-    line["p99_ratio"] = round(median("meshnode", "p99_ms") / median("etcd", "p99_ms"), 2)
+    for name in [name for name in figures if name != "etcd"]:
+        line[f"{name}_throughput_ratio"] = round(median(name, "per_second") / median("etcd", "per_second"), 2)
+        line[f"{name}_p99_ratio"] = round(median(name, "p99_ms") / median("etcd", "p99_ms"), 2)
     print(json.dumps(line), flush=True)
 
 

@@ -61,6 +61,10 @@ struct DemoSettings: Sendable {
     let baseHTTP: Int
     let baseMesh: Int
     let usesModel: Bool
+    /// Which of the folder's nodes; nil for all.
+    var names: [String]?
+    /// By section and key: what the nodes' files say instead.
+    var overrides: [String: [String: String]] = [:]
 }
 
 /// What the demo says: lines for people on standard output, or JSON for programs with the talk on standard error.

@@ -31,6 +31,7 @@ struct DemoNode: Sendable {
         let files = ((try? FileManager.default.contentsOfDirectory(atPath: settings.configs)) ?? [])
             .filter { $0.hasSuffix(".yaml") && !$0.contains("secret") }
         let names = files.map { String($0.dropLast(5)) }
+            .filter { settings.names?.contains($0) ?? true }
             .sorted { (order.firstIndex(of: $0) ?? .max, $0) < (order.firstIndex(of: $1) ?? .max, $1) }
         guard !names.isEmpty else {
             throw DemoFailure("\(settings.configs) holds no *.yaml: run from the project's folder, or name it with --configs")
@@ -70,6 +71,10 @@ struct DemoNode: Sendable {
         root["peers"] = try Node(nodes.filter { $0.name != name }.map { ["name": $0.name, "mesh": $0.mesh] })
         if root["backends"] != nil {
             root["backends"] = try Node([Self.entry(for: name, model[name] ?? model["*"])])
+        }
+        for (section, values) in settings.overrides {
+            if root[section] == nil { root[section] = try Node([:] as [String: String]) }
+            for (key, value) in values { root[section]?[key] = Node(value) }
         }
         return "# Made by 'meshnode demo' from \(shipped).\n" + (try Yams.serialize(node: root))
     }
