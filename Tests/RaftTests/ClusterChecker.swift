@@ -59,7 +59,7 @@ struct ClusterChecker {
             if let last = committed.last, entry.time < last.time {
                 report("log time went back at \(entry.index)", in: cluster)
             }
-            let holders = cluster.nodes.filter { $0.disk.holds(entry) }
+            let holders = cluster.nodes.filter { $0.disk.holds(entry) || $0.lost.contains(entry) }
             // The first to apply is the leader that committed, at the moment it does.
             if !committer.configuration.isQuorum(holders.map(\.id)) {
                 report("\(entry.index)@\(entry.term) committed on \(holders.count) disks", in: cluster)

@@ -18,6 +18,8 @@ final class ConsensusCluster {
         let id: ReplicaID
         var core: Consensus?
         var disk = RecoveredLog()
+        /// What `loseTail` took from it: was durable, and may be counted by an answer that is still on its way.
+        var lost: [Entry] = []
         /// What was applied, as a number: see `AppliedState`.
         var state = AppliedState()
         /// The states of the snapshots on disk, by index.
@@ -420,6 +422,7 @@ final class ConsensusCluster {
         precondition(nodes[place].core == nil, "\(place) is running")
         let disk = nodes[place].disk
         guard kept < disk.entries.count, let last = disk.entries.last else { return }
+        nodes[place].lost += disk.entries.dropFirst(kept)
         nodes[place].disk = disk.with(
             entries: Array(disk.entries.prefix(kept)), doubtfulTail: LogPosition(index: last.index, term: last.term),
             isFaulty: true)
