@@ -28,10 +28,12 @@ enum NoisePatterns {
         var isInitiatorsTurn = true
         var messages = vector.messages[...]
         while !initiator.isComplete {
-            let (payload, expected) = try #require(messages.popFirst())
+            let next = messages.popFirst()
+            let (payload, expected) = try #require(next)
             let message = try isInitiatorsTurn ? initiator.write(payload) : responder.write(payload)
             #expect(Hex.encode(message) == Hex.encode(expected))
-            #expect(try (isInitiatorsTurn ? responder.read(message) : initiator.read(message)) == payload)
+            let read = try isInitiatorsTurn ? responder.read(message) : initiator.read(message)
+            #expect(read == payload)
             isInitiatorsTurn.toggle()
         }
         #expect(responder.isComplete)
