@@ -6,8 +6,11 @@ extension PeerSessions {
     /// A session's index: the peer's place, so that it is found without a search, and a generation.
     static let placeBits: UInt32 = 12
     static let placeMask: UInt32 = 1 << placeBits - 1
-    /// Doubles from attempt to attempt. The last must exceed the longest round trip.
-    private static let retryIntervals: [Duration] = [.milliseconds(250), .milliseconds(500), .seconds(1), .seconds(2)]
+    /// From attempt to attempt. Only the latest one is awaited, so the last must exceed the longest round trip.
+    private static let retryIntervals: [Duration] = [
+        .milliseconds(250), .milliseconds(250), .milliseconds(500), .milliseconds(500), .seconds(1), .seconds(1),
+        .seconds(2),
+    ]
 
     private mutating func makeIndex(_ place: Int) -> UInt32 {
         generation &+= 1

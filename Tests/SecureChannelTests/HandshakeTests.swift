@@ -23,7 +23,7 @@ struct HandshakeTests {
         var net = ChannelNet(seed: seed)
         var random = SeededRandom(seed: seed)
         var chance = random.fork()
-        for _ in 0..<80 {
+        for _ in 0..<100 {
             net.send([1], from: 0, to: 1)
             net.send([2], from: 1, to: 0)
             net.wait(.milliseconds(100)) { _ in chance.chance(1, in: 2) }

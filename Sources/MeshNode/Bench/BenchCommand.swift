@@ -6,8 +6,10 @@ import Simulator
 /// `meshnode bench`: measurements, one line of JSON each.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure, and print one line of JSON a figure.", 
-        subcommands: [BenchMesh.self, BenchRoute.self, BenchSimulator.self])
+        commandName: "bench", abstract: "Measure, and print one line of JSON a figure.",
+        subcommands: [
+            BenchCodec.self, BenchHandshake.self, BenchHostile.self, BenchMesh.self, BenchRoute.self, BenchSimulator.self,
+        ])
 }
 
 /// `meshnode bench sim`: how much faster than real time the simulator is.
