@@ -8,7 +8,8 @@ package struct ChannelKeys: Sendable {
         package let exchangeKey: [UInt8]
 
         package init(node: NodeID, exchangeKey: [UInt8]) {
-            precondition(exchangeKey.count == ExchangeKeyPair.byteCount, "an exchange key of \(exchangeKey.count) bytes")
+            precondition(
+                exchangeKey.count == ExchangeKeyPair.byteCount, "an exchange key of \(exchangeKey.count) bytes")
             self.node = node
             self.exchangeKey = exchangeKey
         }

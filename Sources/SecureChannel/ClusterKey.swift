@@ -1,7 +1,7 @@
 import Primitives
 
 /// What every member of one cluster holds: a public 16-byte id that names the cluster and 32 secret bytes.
-/// The secret is mixed into every handshake, which besides takes a node's own keys: with neither alone can anybody speak.
+/// The secret is mixed into every handshake, which besides takes a node's own keys: with one of both nobody can speak.
 package struct ClusterKey: Sendable {
     package static let idByteCount = 16
     package static let secretByteCount = 32

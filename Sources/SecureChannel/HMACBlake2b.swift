@@ -11,7 +11,8 @@ enum HMACBlake2b {
 
     /// Noise §4.3, HKDF: writes `count` hashes, each 64 bytes, one after the other. `key` has 64 bytes.
     static func derive(
-        _ count: Int, key: UnsafePointer<UInt8>, input: UnsafeBufferPointer<UInt8>, into output: UnsafeMutablePointer<UInt8>
+        _ count: Int, key: UnsafePointer<UInt8>, input: UnsafeBufferPointer<UInt8>,
+        into output: UnsafeMutablePointer<UInt8>
     ) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: hashByteCount + messageByteCountMax) { buffer in
             // The capacity is a positive constant, hence a base address.

@@ -1,5 +1,5 @@
-/// One side of a Noise handshake (revision 34, §5.3): a pure state machine over any pattern. `write` and `read` alternate
-/// as the pattern says; after the last message `split` gives the keys.
+/// One side of a Noise handshake (revision 34, §5.3): a pure state machine over any pattern. `write` and `read` take
+/// turns as the pattern says; after the last message `split` gives the keys.
 ///
 /// A value: read a message that may be forged with a copy, and keep the copy only if it was authentic.
 package struct NoiseHandshake: Sendable {
@@ -75,7 +75,8 @@ package struct NoiseHandshake: Sendable {
 
     /// The keys that follow from a complete handshake.
     package func split() -> (send: SecretBytes, receive: SecretBytes) {
-        precondition(isComplete, "\(pattern.name) has \(pattern.messages.count) messages, \(messageCount) were exchanged")
+        precondition(
+            isComplete, "\(pattern.name) has \(pattern.messages.count) messages, \(messageCount) were exchanged")
         let keys = symmetric.split()
         return role == .initiator ? (keys.toResponder, keys.toInitiator) : (keys.toInitiator, keys.toResponder)
     }
@@ -84,7 +85,8 @@ package struct NoiseHandshake: Sendable {
 
     private mutating func takeTokens(of writer: Role) -> [NoisePattern.Token] {
         let isInitiatorsTurn = messageCount.isMultiple(of: 2)
-        precondition(!isComplete && isInitiatorsTurn == (writer == .initiator), "message \(messageCount) is not \(writer)'s")
+        precondition(
+            !isComplete && isInitiatorsTurn == (writer == .initiator), "message \(messageCount) is not \(writer)'s")
         messageCount += 1
         return pattern.messages[messageCount - 1]
     }
@@ -129,7 +131,9 @@ package struct NoiseHandshake: Sendable {
     }
 
     private var theirEphemeral: [UInt8] {
-        guard let remoteEphemeral else { preconditionFailure("\(pattern.name) uses an ephemeral key before it is known") }
+        guard let remoteEphemeral else {
+            preconditionFailure("\(pattern.name) uses an ephemeral key before it is known")
+        }
         return remoteEphemeral
     }
 

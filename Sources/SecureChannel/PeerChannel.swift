@@ -65,6 +65,10 @@ struct PeerChannel: Sendable {
 
     func maySend(at now: Instant) -> Bool { current?.maySend(at: now) ?? false }
 
+    func isCurrent(_ index: UInt32, at now: Instant) -> Bool {
+        current.map { $0.localIndex == index && now - $0.madeAt < Session.receiveLimit } ?? false
+    }
+
     func needsHandshake(at now: Instant) -> Bool {
         guard let current, current.maySend(at: now), !current.wantsRekey(at: now) else { return true }
         return unansweredSince.map { now - $0 >= Self.silenceLimit } ?? false

@@ -1,7 +1,7 @@
 import Primitives
 
-// How sessions are made. Cheap checks come first: length, the code that only who knows this node's public key and cluster
-// can make, the budget, and only then the first multiplication on the curve.
+// How sessions are made. Cheap checks come first: length, the code that takes knowing this node's public key and the
+// cluster, the budget, and only then the first multiplication on the curve.
 extension PeerSessions {
     /// A session's index: the peer's place, so that it is found without a search, and a generation.
     static let placeBits: UInt32 = 12
@@ -114,7 +114,7 @@ extension PeerSessions {
         put(response + HandshakeFrame.code(response, key: peers[place].codeKey), to: place, at: source)
     }
 
-    /// Newer than what stands and than what is pending; and not while our own handshake has just left, if that goes first.
+    /// Newer than what stands and what is pending; and not while our own handshake has just left, if that goes first.
     private func judge(_ stamp: HandshakeStamp, of place: Int, now: Instant) throws(FrameRejection) {
         let peer = peers[place]
         guard stamp > peer.stamp else { throw .replayed }

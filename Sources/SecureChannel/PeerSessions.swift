@@ -60,7 +60,7 @@ package struct PeerSessions: FrameSealer {
 
     // MARK: Sending
 
-    /// Traps on a payload beyond the frame: the senders above know their budget. What is for nobody in the roster is lost.
+    /// Traps on a payload beyond the frame: the senders above know their budget. What is for a stranger is lost.
     package mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID, now: Instant) -> [UInt8]? {
         guard let place = keys.place(of: recipient) else { return nil }
         if peers[place].needsHandshake(at: now) {
@@ -132,11 +132,11 @@ package struct PeerSessions: FrameSealer {
     private mutating func open(
         _ frame: [UInt8], index: UInt32, of place: Int, source: Endpoint?, now: Instant
     ) throws(FrameRejection) -> (kind: UInt8, payload: [UInt8], isNewest: Bool) {
-        if let session = peers[place].current, session.localIndex == index {
-            guard now - session.madeAt < Session.receiveLimit else { throw .unknownSession }
-            let before = session.highestReceived
-            let opened = try openCurrent(frame, of: place)
-            return (opened.kind, opened.payload, peers[place].current.map { $0.highestReceived > before } ?? false)
+        if peers[place].isCurrent(index, at: now) {
+            let before = peers[place].current?.highestReceived ?? 0
+            // In place: a copy of the session at this moment would make the window be copied for each frame.
+            guard let opened = try peers[place].current?.open(frame) else { throw .unknownSession }
+            return (opened.kind, opened.payload, peers[place].current?.highestReceived ?? 0 > before)
         }
         if let session = peers[place].previous, session.localIndex == index {
             guard now - session.madeAt < Session.receiveLimit else { throw .unknownSession }
@@ -158,18 +158,10 @@ package struct PeerSessions: FrameSealer {
         return (opened.kind, opened.payload, true)
     }
 
-    private mutating func openCurrent(
-        _ frame: [UInt8], of place: Int
-    ) throws(FrameRejection) -> (kind: UInt8, payload: [UInt8]) {
-        // In place: the session is not copied for each frame.
-        guard let opened = try peers[place].current?.open(frame) else { throw .unknownSession }
-        return opened
-    }
-
     // MARK: Paths
 
-    /// An authentic, new frame came from elsewhere. Before anything goes there, the peer must show that it receives there:
-    /// what is sent for that is at most three times what came, and not often.
+    /// An authentic, new frame came from elsewhere. Before anything goes there, the peer must show that it receives
+    /// there: what is sent for that is at most three times what came, and not often.
     private mutating func challenge(_ place: Int, at endpoint: Endpoint, now: Instant) {
         if let last = peers[place].challenge, now - last.sentAt < Self.challengeInterval { return }
         let token = entropy.bytes(Self.challengeByteCount)

@@ -16,7 +16,8 @@ struct SymmetricState: Sendable {
 
     init(protocolName: String) {
         let name = Array(protocolName.utf8)
-        hash = name.count <= HMACBlake2b.hashByteCount
+        hash =
+            name.count <= HMACBlake2b.hashByteCount
             ? name + Array(repeating: 0, count: HMACBlake2b.hashByteCount - name.count)
             : Blake2b.hash(name, byteCount: HMACBlake2b.hashByteCount)
         chain = SecretBytes(copying: hash + Array(repeating: 0, count: ChaChaPoly.keyByteCount))
@@ -42,7 +43,8 @@ struct SymmetricState: Sendable {
     /// The pre-shared key goes into the hash as well (§5.2, MixKeyAndHash).
     mutating func mixKeyAndHash(_ secret: SecretBytes) {
         derive(3, UnsafeBufferPointer(start: secret.pointer, count: secret.count)) { hashes in
-            mixHash(Array(UnsafeBufferPointer(start: hashes + HMACBlake2b.hashByteCount, count: HMACBlake2b.hashByteCount)))
+            mixHash(
+                Array(UnsafeBufferPointer(start: hashes + HMACBlake2b.hashByteCount, count: HMACBlake2b.hashByteCount)))
             advance(chainFrom: hashes, keyFrom: hashes + 2 * HMACBlake2b.hashByteCount)
         }
     }
@@ -57,7 +59,8 @@ struct SymmetricState: Sendable {
             output.update(from: plaintext, count: plaintext.count)
             hash.withUnsafeBufferPointer {
                 ChaChaPoly.seal(
-                    output, count: plaintext.count, associated: $0, counter: counter, key: chain.pointer + Self.keyOffset)
+                    output, count: plaintext.count, associated: $0, counter: counter,
+                    key: chain.pointer + Self.keyOffset)
             }
         }
         counter += 1

@@ -123,7 +123,11 @@ package struct HostileFrames: Sendable {
     }
 
     private mutating func record(_ frame: Recorded) {
-        if recorded.count == Self.recordedMax { recorded[random.below(recorded.count)] = frame } else { recorded.append(frame) }
+        if recorded.count == Self.recordedMax {
+            recorded[random.below(recorded.count)] = frame
+        } else {
+            recorded.append(frame)
+        }
     }
 
     // MARK: The attacker
@@ -134,7 +138,8 @@ package struct HostileFrames: Sendable {
         var bytes = original.bytes
         if random.chance(1, in: 4) { report.replayed += 1 } else { mutate(&bytes) }
         let target = random.chance(1, in: 8) ? 1 - original.to : original.to
-        let source = random.chance(1, in: 2)
+        let source =
+            random.chance(1, in: 2)
             ? Self.addresses[1 - target] : Endpoint(ipv4: 203, 0, 113, UInt8(random.below(256)), port: 9)
         deliver(bytes, to: target, from: source)
     }

@@ -53,7 +53,9 @@ struct ChannelNet {
 
     /// Hands one datagram over; nil if it did not open.
     @discardableResult
-    mutating func deliver(_ letter: Letter) -> FrameRejection? { give(letter.bytes, to: letter.to, from: letter.source) }
+    mutating func deliver(_ letter: Letter) -> FrameRejection? {
+        give(letter.bytes, to: letter.to, from: letter.source)
+    }
 
     @discardableResult
     mutating func give(_ bytes: [UInt8], to place: Int, from source: Endpoint?) -> FrameRejection? {

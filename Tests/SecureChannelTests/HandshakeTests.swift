@@ -18,7 +18,9 @@ struct HandshakeTests {
         #expect(net.history.count { $0.bytes[0] == Kind.initiation } == 2, "nobody tries again")
     }
 
-    @Test("with half of all datagrams lost, both ways, sessions stand within seconds", arguments: 1...40 as ClosedRange<UInt64>)
+    @Test(
+        "with half of all datagrams lost, both ways, sessions stand within seconds",
+        arguments: 1...40 as ClosedRange<UInt64>)
     func loss(seed: UInt64) {
         var net = ChannelNet(seed: seed)
         var random = SeededRandom(seed: seed)

@@ -2,8 +2,8 @@ import ArgumentParser
 import Primitives
 import SecureChannel
 
-/// `meshnode bench handshake`: whole handshakes between two nodes on one core, what one costs the responder, and how fast
-/// junk is turned away.
+/// `meshnode bench handshake`: whole handshakes between two nodes on one core, what one costs the responder, and how
+/// fast junk is turned away.
 struct BenchHandshake: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "handshake", abstract: "Handshakes and rejected junk a second, on one core.")
