@@ -3,6 +3,7 @@ import Gossip
 import Primitives
 import Raft
 import Routing
+import SecureChannel
 
 // The picture of the mesh that this node publishes.
 extension NodeBrain {

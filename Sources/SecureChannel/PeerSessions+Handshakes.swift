@@ -6,11 +6,16 @@ extension PeerSessions {
     /// A session's index: the peer's place, so that it is found without a search, and a generation.
     static let placeBits: UInt32 = 12
     static let placeMask: UInt32 = 1 << placeBits - 1
-    /// From attempt to attempt. Only the latest one is awaited, so the last must exceed the longest round trip.
-    private static let retryIntervals: [Duration] = [
-        .milliseconds(250), .milliseconds(250), .milliseconds(500), .milliseconds(500), .seconds(1), .seconds(1),
-        .seconds(2),
-    ]
+    /// Close together at first, so that lost frames cost little; only the latest attempt is awaited, so the last
+    /// interval must exceed the longest round trip.
+    private static func retryInterval(_ attempt: Int) -> Duration {
+        switch attempt {
+        case ...8: .milliseconds(250)
+        case ...12: .milliseconds(500)
+        case ...14: .seconds(1)
+        default: .seconds(2)
+        }
+    }
 
     private mutating func makeIndex(_ place: Int) -> UInt32 {
         generation &+= 1
@@ -38,7 +43,7 @@ extension PeerSessions {
             frame += [UInt8](repeating: 0, count: HandshakeFrame.codeByteCount)
         }
         handshake.preSharedKeys = [keys.preSharedKey]
-        let interval = Self.retryIntervals[min(attempt, Self.retryIntervals.count) - 1]
+        let interval = Self.retryInterval(attempt)
         peers[place].initiation = PeerChannel.Initiation(
             handshake: handshake, index: index, code: code, sentAt: now, attempt: attempt, retryAt: now + interval)
         wake(at: now + interval)

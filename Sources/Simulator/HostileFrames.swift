@@ -107,7 +107,7 @@ package struct HostileFrames: Sendable {
         while !frames.isEmpty {
             let next = frames.removeFirst()
             let opened = try? nodes[next.to].open(next.bytes, from: Self.addresses[1 - next.to], now: now)
-            if let frame = opened ?? nil, frame.payload == payload { heard = true }
+            if let frame = opened, frame.payload == payload { heard = true }
             collect(0, into: &frames)
             collect(1, into: &frames)
             record(next)

@@ -55,7 +55,7 @@ struct BenchHandshake: ParsableCommand {
             let first = initiator.takeOutbox()
             let opened = try? responder.open(first[0].bytes, from: nil, now: .zero)
             whole += clock.now - begun
-            precondition(opened??.payload == [1], "handshake \(life) failed")
+            precondition(opened?.payload == [1], "handshake \(life) failed")
         }
         return (whole.inSeconds, answering.inSeconds)
     }
