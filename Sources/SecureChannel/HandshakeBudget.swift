@@ -6,7 +6,7 @@ import Primitives
 /// Each source address has a few handshakes a second, and all together more. Who exceeds either is asked for a cookie,
 /// and who shows one has a share of its own. A full table (spoofed sources) means cookies for everybody, no more.
 struct HandshakeBudget: Sendable {
-    static let perSource = 10
+    static let perSource = 20
     static let perSourceWithCookie = 100
     static let all = 300
     static let sourcesMax = 1024
