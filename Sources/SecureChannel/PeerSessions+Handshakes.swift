@@ -71,8 +71,8 @@ extension PeerSessions {
                 localIndex: index, remoteIndex: remoteIndex, isInitiator: true, madeAt: now, keys: handshake.split()))
         wake(at: now + Session.receiveLimit)
         peers[place].noteHeard(directly: source != nil)
-        // What was sent to the peer's address reached it, and its answer came from there.
-        peers[place].prove(source)
+        // Whoever saw the response may have sent it on from elsewhere: it proves the address that stands, and no new one.
+        if source == peers[place].path { peers[place].prove(source) }
         flush(place, showing: true, to: source, now: now)
     }
 
@@ -94,7 +94,7 @@ extension PeerSessions {
         guard HandshakeFrame.hasCode(frame, at: HandshakeFrame.initiationCodeOffset, key: codeKey) else {
             throw .unauthentic
         }
-        if let source { try admit(frame, from: source, now: now) }
+        try admit(frame, from: source, now: now)
         var handshake = NoiseHandshake(
             .ikpsk2, as: .responder, prologue: keys.prologue(.datagrams), local: keys.exchange, remoteStatic: nil,
             ephemeral: ExchangeKeyPair.generate(from: &entropy))
@@ -131,8 +131,15 @@ extension PeerSessions {
         }
     }
 
+    /// All handshakes that others pass on count as those of one source, which is asked for nothing.
+    private static let passedOn = Endpoint(ipv4: 0, 0, 0, 0, port: 0)
+
     /// Asks for a cookie if this source, or all together, began too many handshakes.
-    private mutating func admit(_ frame: [UInt8], from source: Endpoint, now: Instant) throws(FrameRejection) {
+    private mutating func admit(_ frame: [UInt8], from source: Endpoint?, now: Instant) throws(FrameRejection) {
+        guard let source else {
+            guard budget.take(Self.passedOn, hasCookie: false, now: now) else { throw .cookieRequired }
+            return
+        }
         let hasCookie = cookies.accepts(frame, from: source, now: now)
         guard !budget.take(source, hasCookie: hasCookie, now: now) else { return }
         if !hasCookie {

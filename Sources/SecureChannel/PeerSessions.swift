@@ -193,7 +193,7 @@ package struct PeerSessions: FrameSealer {
             guard let initiation = peers[place].initiation else { continue }
             if initiation.retryAt > now {
                 wake(at: initiation.retryAt)
-            } else if initiation.isWanted || (!peers[place].waiting.isEmpty && initiation.attempt < 6) {
+            } else if initiation.isWanted || (!peers[place].waiting.isEmpty && initiation.attempt < 3) {
                 begin(place, attempt: initiation.attempt + 1, now: now)
             } else {
                 peers[place].initiation = nil

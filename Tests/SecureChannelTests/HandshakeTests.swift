@@ -142,6 +142,19 @@ struct HandshakeTests {
         #expect(net.payloads(at: 1).count == 100)
     }
 
+    @Test("handshakes that another node passes on have a budget as well, and cause no cookie")
+    func passedOn() {
+        var net = ChannelNet()
+        var answered = 0
+        for life in 100..<200 as Range<UInt64> {
+            var flooder = PeerSessions(keys: makeKeys(eve), bootEpoch: life, entropy: SeededEntropy(seed: life))
+            _ = flooder.seal([1], kind: .gossip, to: bob, now: net.now)
+            if net.give(flooder.takeOutbox()[0].bytes, to: 1, from: nil) == nil { answered += 1 }
+        }
+        #expect(answered == 20)
+        #expect(net.letters.count == 20)
+    }
+
     @Test("who shows the cookie of its own address gets through a flood that spoofs it")
     func cookie() {
         var net = ChannelNet()

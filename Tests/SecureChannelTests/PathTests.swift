@@ -63,6 +63,20 @@ struct PathTests {
         #expect(net.nodes[0].path(to: bob) == nil)
         net.send([2], from: 0, to: 1)
         net.wait(.seconds(3))
+        net.send([3], from: 1, to: 0)
+        net.settle()
         #expect(net.nodes[0].path(to: bob) == net.addresses[1])
+    }
+
+    @Test("a response that somebody passed on from elsewhere leads nothing there")
+    func copiedResponse() {
+        var net = ChannelNet()
+        net.send([1], from: 0, to: 1)
+        net.deliver(net.letters.removeFirst())
+        let response = net.letters.removeFirst()
+        #expect(net.give(response.bytes, to: 0, from: Self.elsewhere) == nil)
+        #expect(net.nodes[0].path(to: bob) == nil)
+        net.settle()
+        #expect(net.nodes[0].path(to: bob) != Self.elsewhere)
     }
 }
