@@ -1,5 +1,6 @@
 import Primitives
 import Raft
+import SecureChannel
 
 /// What a data directory is provisioned with before its node may vote: which cluster this is and which replicas are
 /// bound to it. All nodes of one cluster hold the same genesis.
@@ -12,9 +13,17 @@ package struct Genesis: Hashable, Sendable, Codable {
         package let replica: String
         package let rank: Int
         package let isVoter: Bool
+        /// X25519 and Ed25519, 64 hexadecimal digits each; `node` is their hash. Without them nobody can be spoken with
+        /// over a network: only simulations do without.
+        package let exchangeKey: String?
+        package let signingKey: String?
 
-        package init(name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool) {
+        package init(
+            name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool, keys: PublicIdentity? = nil
+        ) {
             self.name = name
+            exchangeKey = keys.map { Hex.encode($0.exchangeKey) }
+            signingKey = keys.map { Hex.encode($0.signingKey) }
             self.node = node.description
             self.replica = replica.description
             self.rank = rank
@@ -34,6 +43,16 @@ package struct Genesis: Hashable, Sendable, Codable {
     }
 }
 
+extension Genesis.Member {
+    /// nil if a key is missing or is none.
+    fileprivate var publicKeys: PublicIdentity? {
+        guard let exchange = exchangeKey.flatMap(Hex.decode), let signing = signingKey.flatMap(Hex.decode) else {
+            return nil
+        }
+        return PublicIdentity(exchangeKey: exchange, signingKey: signing)
+    }
+}
+
 /// A genesis whose identifiers have been parsed and checked.
 package struct Roster: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
@@ -42,12 +61,14 @@ package struct Roster: Hashable, Sendable {
         package let replica: ReplicaID
         package let rank: Int
         package let isVoter: Bool
+        package let keys: PublicIdentity?
     }
 
     package let cluster: [UInt8]
     package let entries: [Entry]
 
-    /// Returns nil if an identifier is malformed, a name or identifier repeats, or nobody votes.
+    /// Returns nil if an identifier is malformed, a name or identifier repeats, keys are not those of their node's id, or
+    /// nobody votes.
     package init?(_ genesis: Genesis) {
         guard let cluster = Hex.decode(genesis.cluster), cluster.count == 16 else { return nil }
         var entries: [Entry] = []
@@ -56,15 +77,29 @@ package struct Roster: Hashable, Sendable {
                 return nil
             }
             let replica = ReplicaID(raw.reduce(0) { $0 << 8 | UInt64($1) })
+            let keys = member.publicKeys
+            if member.exchangeKey != nil || member.signingKey != nil {
+                guard let keys, keys.nodeID == node else { return nil }
+            }
             guard !entries.contains(where: { $0.name == member.name || $0.node == node || $0.replica == replica }) else {
                 return nil
             }
             entries.append(
-                Entry(name: member.name, node: node, replica: replica, rank: member.rank, isVoter: member.isVoter))
+                Entry(
+                    name: member.name, node: node, replica: replica, rank: member.rank, isVoter: member.isVoter,
+                    keys: keys))
         }
         guard entries.contains(where: \.isVoter) else { return nil }
         self.cluster = cluster
         self.entries = entries
+    }
+
+    /// Everybody's keys for the channel; nil if one of them has none.
+    package var channelPeers: [ChannelKeys.Peer]? {
+        let peers = entries.compactMap { entry in
+            entry.keys.map { ChannelKeys.Peer(node: entry.node, exchangeKey: $0.exchangeKey) }
+        }
+        return peers.count == entries.count ? peers : nil
     }
 
     package func entry(of node: NodeID) -> Entry? { entries.first { $0.node == node } }

@@ -12,8 +12,8 @@ import SecureChannel
 // peers would keep each other relaying for ever after the link is mended.
 //
 // The inner frame is sealed by its origin for its target: a relay can delay or drop it, and neither read nor forge. What
-// arrives as `.relayed` is opened once more and may only be consensus or a request between brains, so nothing is ever
-// passed on twice. With five voters every member of a connected majority can lead this way: in any connected graph on
+// arrives as `.relayed` is opened once more and may only be a handshake, consensus or a request between brains, so nothing
+// is ever passed on twice. Handshakes go around as well: a link may break for longer than a session lasts. With five voters every member of a connected majority can lead this way: in any connected graph on
 // three or more of five nodes, each of them reaches a majority within two hops.
 extension NodeBrain {
     /// Bytes of id and flag in front of the inner frame.
@@ -32,10 +32,46 @@ extension NodeBrain {
         guard payload.count <= relayPayloadMax, !relays.isEmpty else { return true }
         let target = roster.entries[place].node
         let isDeaf = links.isDeaf(to: place, after: timing.electionTimeout, at: now)
-        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: sealer.seal(payload, kind: kind, to: target))
-        for relay in relays { send(wrapped, as: .relay, to: relay, into: &effects) }
+        guard let inner = sealer.seal(payload, kind: kind, to: target, now: now) else { return true }
+        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: inner)
+        for relay in relays { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
         counters.relayedFrames += 1
         return true
+    }
+
+    /// Sends what the channel itself has to say: directly, and around a link that is silent.
+    /// - Parameters:
+    ///   - calling: an address to try for one node, from who wanted to send there.
+    ///   - relay: who just brought what this answers; the answer goes back through it.
+    mutating func sendOutbox(
+        calling: (node: NodeID, endpoint: Endpoint)? = nil, through relay: Int? = nil, now: Instant,
+        into effects: inout [NodeEffect]
+    ) {
+        // Sealing for a relay may begin a handshake with it; each begins at most one, so this ends.
+        while sealer.hasOutbox {
+            for frame in sealer.takeOutbox() {
+                let hint = calling?.node == frame.node ? calling?.endpoint : nil
+                if let endpoint = frame.endpoint ?? hint ?? endpoint(of: frame.node) {
+                    counters.sentDatagrams += 1
+                    effects.append(.sendDatagram(frame.bytes, to: endpoint))
+                }
+                if let place = roster.place(of: frame.node), frame.node != me {
+                    passAround(frame.bytes, to: place, through: relay, now: now, into: &effects)
+                }
+            }
+        }
+    }
+
+    private mutating func passAround(
+        _ frame: [UInt8], to place: Int, through relay: Int?, now: Instant, into effects: inout [NodeEffect]
+    ) {
+        let timeout = timing.electionTimeout
+        let isSilent = links.isSilent(place, after: timeout, at: now)
+        let relays = relay.map { [$0] } ?? (isSilent ? links.relays(to: place, timeout: timeout, at: now) : [])
+        guard frame.count <= NodeTiming.datagramBytesMax - sealer.overhead - Self.headerBytes else { return }
+        let wrapped = Wrapped(
+            id: roster.entries[place].node, isDeaf: links.isDeaf(to: place, after: timeout, at: now), inner: frame)
+        for relay in relays where relay != place { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
     }
 
     /// Whether what is sent there goes around the direct link.
@@ -50,18 +86,21 @@ extension NodeBrain {
         else { return }
         counters.forwardedFrames += 1
         wrapped.id = roster.entries[place].node
-        send(wrapped, as: .relayed, to: target, into: &effects)
+        send(wrapped, as: .relayed, to: target, now: now, into: &effects)
     }
 
     /// Opens what `relay` brought; nil if it is not from whom it is said to be, or nothing that may travel so.
-    mutating func openRelayed(_ payload: [UInt8], through relay: Int, now: Instant) -> OpenedFrame? {
+    mutating func openRelayed(
+        _ payload: [UInt8], through relay: Int, now: Instant, into effects: inout [NodeEffect]
+    ) -> OpenedFrame? {
         guard let wrapped = Wrapped(payload), let origin = roster.place(of: wrapped.id), origin != relay else {
             counters.malformedPayloads += 1
             return nil
         }
         do throws(FrameRejection) {
-            let frame = try sealer.open(wrapped.inner)
-            guard frame.peer.node == wrapped.id, frame.kind == .raft || frame.kind == .node else { return nil }
+            let opened = try sealer.open(wrapped.inner, from: nil, now: now)
+            if sealer.hasOutbox { sendOutbox(through: relay, now: now, into: &effects) }
+            guard let frame = opened, frame.peer.node == wrapped.id, frame.kind == .raft || frame.kind == .node else { return nil }
             if wrapped.isDeaf { links.noteRelayed(from: origin, through: relay, at: now) }
             return frame
         } catch {
@@ -72,15 +111,14 @@ extension NodeBrain {
     }
 
     private mutating func send(
-        _ wrapped: Wrapped, as kind: FrameKind, to place: Int, into effects: inout [NodeEffect]
+        _ wrapped: Wrapped, as kind: FrameKind, to place: Int, now: Instant, into effects: inout [NodeEffect]
     ) {
         let node = roster.entries[place].node
         let payload = wrapped.encode()
         guard let endpoint = endpoint(of: node), payload.count + sealer.overhead <= NodeTiming.datagramBytesMax else {
             return
         }
-        counters.sentDatagrams += 1
-        effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))
+        transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
     }
 }
 

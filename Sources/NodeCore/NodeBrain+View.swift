@@ -3,6 +3,7 @@ import Gossip
 import Primitives
 import Raft
 import Routing
+import SecureChannel
 
 // The picture of the mesh that this node publishes.
 extension NodeBrain {
@@ -52,11 +53,21 @@ extension NodeBrain {
                     id: member.id, name: member.name, endpoint: member.endpoint, state: member.state,
                     incarnation: member.incarnation, isSelf: member.id == me, isVoter: voters.contains(member.id),
                     roundTrip: membership.roundTrip(to: member.id),
-                    descriptor: membership.section(.descriptor, of: member.id)
-                        .flatMap { try? NodeDescriptor(decoding: $0.bytes) },
-                    health: makeHealth(of: member.id))
+                    descriptor: descriptor(of: member.id), health: makeHealth(of: member.id))
             }
             .sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
+    }
+
+    /// What a node says of itself, as others passed it on: not if it names another key than the roster does, with which
+    /// somebody else could sign for it.
+    private func descriptor(of id: NodeID) -> NodeDescriptor? {
+        guard let section = membership.section(.descriptor, of: id),
+            let descriptor = try? NodeDescriptor(decoding: section.bytes)
+        else { return nil }
+        guard let keys = roster.entry(of: id)?.keys, keys.signingKey != descriptor.verificationKey else {
+            return descriptor
+        }
+        return nil
     }
 
     private func makeHealth(of id: NodeID) -> MemberHealth? {

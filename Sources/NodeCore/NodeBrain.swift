@@ -132,6 +132,7 @@ package struct NodeBrain: Sendable {
 
     package mutating func tick(now: Instant, into effects: inout [NodeEffect]) {
         membership.tick(now: now, into: &gossipEffects)
+        sealer.tick(now: now)
         if haltReason == nil {
             let confirmed = consensus.confirmedAt
             consensus.tick(now: now, into: &raftEffects)
@@ -143,7 +144,7 @@ package struct NodeBrain: Sendable {
 
     /// When `tick` is due next, if nothing else happens.
     package var nextDeadline: Instant {
-        var next = min(membership.nextDeadline, proposals.nextDeadline, reads.nextDeadline)
+        var next = min(membership.nextDeadline, proposals.nextDeadline, reads.nextDeadline, sealer.nextDeadline)
         if haltReason == nil { next = min(next, consensus.nextDeadline) }
         return next
     }
@@ -152,6 +153,7 @@ package struct NodeBrain: Sendable {
         membership.checkInvariants()
         consensus.checkInvariants()
         authority.checkInvariants()
+        sealer.checkInvariants()
         precondition(
             authority.appliedIndex <= consensus.commitIndex,
             "applied \(authority.appliedIndex) is beyond commit \(consensus.commitIndex)")
@@ -164,11 +166,13 @@ package struct NodeBrain: Sendable {
     ) {
         counters.receivedDatagrams += 1
         do throws(FrameRejection) {
-            let frame = try sealer.open(bytes)
-            receive(frame, from: source, now: now, into: &effects)
+            if let frame = try sealer.open(bytes, from: source, now: now) {
+                receive(frame, from: source, now: now, into: &effects)
+            }
         } catch {
             counters.reject(error)
         }
+        if sealer.hasOutbox { sendOutbox(now: now, into: &effects) }
     }
 
     /// `source` is nil for a stream.
@@ -189,7 +193,7 @@ package struct NodeBrain: Sendable {
             guard let place else { return }
             forward(frame.payload, from: place, now: now, into: &effects)
         case .relayed:
-            guard let place, let inner = openRelayed(frame.payload, through: place, now: now),
+            guard let place, let inner = openRelayed(frame.payload, through: place, now: now, into: &effects),
                 let origin = roster.place(of: inner.peer.node)
             else { return }
             receive(inner, fromPlace: origin, now: now)
@@ -271,23 +275,24 @@ package struct NodeBrain: Sendable {
         if !gossipEffects.isEmpty {
             var batch: [GossipEffect] = []
             swap(&batch, &gossipEffects)
-            for effect in batch { run(effect, into: &effects) }
+            for effect in batch { run(effect, now: now, into: &effects) }
             batch.removeAll(keepingCapacity: true)
             swap(&batch, &gossipEffects)
         }
-        guard !outbox.isEmpty else { return }
-        let messages = outbox
-        outbox.removeAll(keepingCapacity: true)
-        for message in messages {
-            send(message.payload, kind: message.kind, to: message.to, now: now, into: &effects)
+        if !outbox.isEmpty {
+            let messages = outbox
+            outbox.removeAll(keepingCapacity: true)
+            for message in messages {
+                send(message.payload, kind: message.kind, to: message.to, now: now, into: &effects)
+            }
         }
+        if sealer.hasOutbox { sendOutbox(now: now, into: &effects) }
     }
 
-    private mutating func run(_ effect: GossipEffect, into effects: inout [NodeEffect]) {
+    private mutating func run(_ effect: GossipEffect, now: Instant, into effects: inout [NodeEffect]) {
         switch effect {
         case .send(let payload, let id, let endpoint):
-            counters.sentDatagrams += 1
-            effects.append(.sendDatagram(sealer.seal(payload, kind: .gossip, to: id), to: endpoint))
+            transmit(payload, kind: .gossip, to: id, at: endpoint, now: now, into: &effects)
         case .memberChanged(let member):
             noteMembersChanged()
             effects.append(.event(.memberChanged(member)))
@@ -350,14 +355,32 @@ package struct NodeBrain: Sendable {
         into effects: inout [NodeEffect]
     ) -> Bool {
         guard let endpoint = endpoint(of: node) else { return false }
+        var isWaiting = false
         if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
-            counters.sentDatagrams += 1
-            effects.append(.sendDatagram(sealer.seal(payload, kind: kind, to: node), to: endpoint))
+            isWaiting = !transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
         } else {
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
         guard mayGoAround, let place = roster.place(of: node) else { return false }
+        // A frame that waits goes wherever the handshake finds a way.
+        if isWaiting { return isSilent(node, at: now) }
         return sendAround(payload, kind: kind, to: place, now: now, into: &effects)
+    }
+
+    /// Seals and sends to where the peer was proven to receive, or else to `endpoint`. False if the frame waits for a
+    /// session.
+    @discardableResult
+    mutating func transmit(
+        _ payload: [UInt8], kind: FrameKind, to node: NodeID, at endpoint: Endpoint, now: Instant,
+        into effects: inout [NodeEffect]
+    ) -> Bool {
+        let frame = sealer.seal(payload, kind: kind, to: node, now: now)
+        if let frame {
+            counters.sentDatagrams += 1
+            effects.append(.sendDatagram(frame, to: sealer.path(to: node) ?? endpoint))
+        }
+        if sealer.hasOutbox { sendOutbox(calling: (node, endpoint), now: now, into: &effects) }
+        return frame != nil
     }
 
     private mutating func diskIsFull(_ write: UInt64, now: Instant, into effects: inout [NodeEffect]) {

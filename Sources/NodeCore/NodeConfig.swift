@@ -41,8 +41,6 @@ package struct NodeConfig: Sendable {
         package var listen: Endpoint
         /// The address that others are told; `listen` unless set.
         package var advertise: Endpoint?
-        /// Networks on which peers that are known only by the shared key may listen. Loopback is always one.
-        package var unprovenNetworks: [Network] = []
         package init(listen: Endpoint) { self.listen = listen }
         package var advertised: Endpoint { advertise ?? listen }
     }

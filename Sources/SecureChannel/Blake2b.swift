@@ -12,6 +12,11 @@ package enum Blake2b {
         digest(bytes, key: key.pointer, keyCount: key.count, byteCount: byteCount)
     }
 
+    /// A message authentication code under a key that is no secret to those who should check it.
+    package static func keyed(_ bytes: [UInt8], publicKey key: [UInt8], byteCount: Int) -> [UInt8] {
+        digest(bytes, key: key, keyCount: key.count, byteCount: byteCount)
+    }
+
     /// A derived key that never lies in ordinary memory.
     package static func derive(_ label: [UInt8], from key: SecretBytes, byteCount: Int = 32) -> SecretBytes {
         check(byteCount, key.count)

@@ -1,7 +1,7 @@
 import Primitives
 
 /// What every member of one cluster holds: a public 16-byte id that names the cluster and 32 secret bytes.
-/// Whoever has the secret can speak as any member; peers under it are `unproven`.
+/// The secret is mixed into every handshake, which besides takes a node's own keys: with one of both nobody can speak.
 package struct ClusterKey: Sendable {
     package static let idByteCount = 16
     package static let secretByteCount = 32
@@ -20,11 +20,6 @@ package struct ClusterKey: Sendable {
     package static func generate(from entropy: inout some Entropy) -> ClusterKey {
         ClusterKey(
             id: entropy.bytes(idByteCount), secret: SecretBytes(random: secretByteCount, from: &entropy))
-    }
-
-    /// Eight clear bytes by which a frame of another cluster is told before any key is tried.
-    package var tag: UInt64 {
-        Blake2b.hash(Array("meshnode cluster tag".utf8) + id).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     /// A key for one purpose of this cluster, so that no two purposes share a key.

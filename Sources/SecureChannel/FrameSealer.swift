@@ -1,22 +1,11 @@
 import Primitives
 
-/// Who sent an opened frame, as the channel proved it. Nothing inside a message overrides this.
+/// Who sent an opened frame, as the channel proved it: the holder of the private key that belongs to this id. Nothing
+/// inside a message overrides it.
 package struct AuthenticatedPeer: Hashable, Sendable {
-    package enum Assurance: Hashable, Sendable {
-        /// The sender holds the cluster key; which holder it is rests on its word. Such a mesh listens only on loopback
-        /// or on networks that the configuration names.
-        case unproven
-        /// The sender holds the private key that belongs to its node id.
-        case proven
-    }
-
     package let node: NodeID
-    package let assurance: Assurance
 
-    package init(node: NodeID, assurance: Assurance) {
-        self.node = node
-        self.assurance = assurance
-    }
+    package init(node: NodeID) { self.node = node }
 }
 
 /// Which core an opened frame is for. The kind is covered by the seal.
@@ -42,26 +31,52 @@ package struct OpenedFrame: Hashable, Sendable {
     }
 }
 
-/// Why a frame was dropped. Nothing changed; count it, say nothing to the sender.
+/// What the channel itself has to say: handshakes, and frames that waited for one.
+package struct OutboundFrame: Hashable, Sendable {
+    package let bytes: [UInt8]
+    package let node: NodeID
+    /// nil: wherever the node is thought to be.
+    package let endpoint: Endpoint?
+}
+
+/// Why a frame was dropped. No session, address or core has changed; count it, say nothing to the sender.
 package enum FrameRejection: Error, Hashable, Sendable, CaseIterable {
-    /// Too short or too long to be a frame, or an unknown version or kind.
+    /// Too short or too long to be a frame, or an unknown type or kind.
     case malformed
-    /// Sealed for another cluster.
-    case foreignCluster
-    /// Addressed to another node.
-    case misdirected
+    /// For a session that does not stand here (any more): of an earlier life, expired, or invented.
+    case unknownSession
     /// Claims to come from this very node.
     case echoed
-    /// The seal does not open: forged, corrupted, or under another key.
+    /// A code or seal is wrong: forged, corrupted, meant for another node or cluster, or under other keys.
     case unauthentic
-    /// Seen before, too old for the replay window, or from an earlier start of the sender.
+    /// An authentic handshake of somebody who is not in the roster, or no longer.
+    case unknownPeer
+    /// An authentic handshake under a cluster key that is not in use here.
+    case wrongEpoch
+    /// Seen before, too old for the replay window, or a handshake that is not newer than the last.
     case replayed
+    /// A handshake that met our own, which goes first.
+    case outranked
+    /// Too many handshakes: a cookie was asked for.
+    case cookieRequired
 }
 
 /// Seals and opens datagrams; the only way into and out of the mesh port. Opening authenticates before it parses.
+///
+/// After every call the caller sends what `takeOutbox` gives, and calls `tick` at `nextDeadline`.
 package protocol FrameSealer: Sendable {
     /// Bytes that sealing adds to a payload.
     var overhead: Int { get }
-    mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID) -> [UInt8]
-    mutating func open(_ frame: [UInt8]) throws(FrameRejection) -> OpenedFrame
+    /// The frame to send. nil if no session with this peer stands yet: the payload waits, bounded, until one does.
+    mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID, now: Instant) -> [UInt8]?
+    /// What a frame carries. nil for an authentic one that concerns the channel alone. `source` is nil for a frame that
+    /// another node passed on.
+    mutating func open(_ frame: [UInt8], from source: Endpoint?, now: Instant) throws(FrameRejection) -> OpenedFrame?
+    mutating func tick(now: Instant)
+    var nextDeadline: Instant { get }
+    var hasOutbox: Bool { get }
+    mutating func takeOutbox() -> [OutboundFrame]
+    /// Where this peer was proven to receive, if that is known.
+    func path(to node: NodeID) -> Endpoint?
+    func checkInvariants()
 }

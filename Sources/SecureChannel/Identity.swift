@@ -30,6 +30,8 @@ package struct Identity: Sendable {
     private static let seedByteCount = 32
 
     package let publicIdentity: PublicIdentity
+    /// The X25519 pair, for handshakes.
+    package let exchange: ExchangeKeyPair
     private let exchangeSecret: SecretBytes
     /// libsodium's form: the 32-byte seed, then the public key.
     private let signingSecret: SecretBytes
@@ -43,15 +45,14 @@ package struct Identity: Sendable {
     }
 
     private init(exchangeSecret: SecretBytes, signingSeed: SecretBytes) {
-        var exchangeKey = [UInt8](repeating: 0, count: 32)
-        crypto_scalarmult_base(&exchangeKey, exchangeSecret.pointer)
+        exchange = ExchangeKeyPair(secret: exchangeSecret)
         var signingKey = [UInt8](repeating: 0, count: 32)
         self.exchangeSecret = exchangeSecret
         signingSecret = SecretBytes(count: 64) { secret in
             crypto_sign_seed_keypair(&signingKey, secret, signingSeed.pointer)
         }
         // Both arrays were made with 32 bytes above.
-        publicIdentity = PublicIdentity(exchangeKey: exchangeKey, signingKey: signingKey)!
+        publicIdentity = PublicIdentity(exchangeKey: exchange.publicKey, signingKey: signingKey)!
     }
 
     /// Ed25519 (RFC 8032), deterministic. Put a label in front of the message, so that a signature for one purpose is

@@ -1,83 +1,93 @@
-import Csodium
 import Primitives
 
 /// A sealed conversation over one byte stream (TCP): a pure state machine, fed with what arrives and asked for what to
 /// send. Raft's bulk traffic and requests between agents use it alike.
 ///
 ///     initiator                                                                responder
-///        | -- magic 5 | cluster tag 8 | initiator 16 | random 32 | code 32 --->  |   93 bytes
-///        | <------------------------------------------- random 32 | code 32 ---- |   64 bytes: less than the request
-///        | -- empty record ---------------------------------------------------->  |   now the responder knows, too
-///        | <== records, each way under its own key ============================>  |
+///        | -- magic 5 | e 32 | static 48 | payload 20 | code 16 ------------->  |   121 bytes
+///        | <---------------------------------------------------- e 32 | tag 16  |   48 bytes: less than the request
+///        | -- empty record ---------------------------------------------------> |   now the responder knows, too
+///        | <== records, each way under its own key ===========================> |
 ///
 ///     record:  length of sealed part (2, big-endian) | sealed: last-of-message flag (1), content | tag (16)
 ///
-/// Codes are BLAKE2b under the cluster's stream key over both ids, the cluster id and the randoms seen so far; so are
-/// the two record keys. Records are ChaCha20-Poly1305 (RFC 8439) under a counter nonce, with the length as associated
-/// data. A replayed hello gets an answer but no further: its sender cannot know the keys that the fresh random makes.
+/// The first two are the messages of Noise IKpsk2; the payload names the epoch of the cluster's key, and the code is that
+/// of `HandshakeFrame`, checked before anything is computed. Records are ChaCha20-Poly1305 (RFC 8439) under a counter,
+/// with the length as associated data. A replayed hello gets an answer but no further: its sender cannot know the keys
+/// that the responder's fresh `e` makes.
 ///
 /// After any rejection the channel is dead. Close the connection without a word. The end of a stream is not
 /// authenticated: framing above must know when something is complete.
 package struct StreamChannel: Sendable {
     /// What a stream begins with. No HTTP method and no TLS record starts with a zero byte.
-    package static let magic: [UInt8] = [0x00, UInt8(ascii: "M"), UInt8(ascii: "N"), UInt8(ascii: "S"), 0x01]
+    package static let magic: [UInt8] = [0x00, UInt8(ascii: "M"), UInt8(ascii: "N"), UInt8(ascii: "S"), 0x02]
     /// The longest message, either way. What arrives is collected up to this size for one message.
     package static let messageByteCountMax = 4 << 20
+
+    private static let epochByteCount = 4
+    private static let codeOffset = magic.count + 100
+    package static let helloByteCount = codeOffset + HandshakeFrame.codeByteCount
+    package static let replyByteCount = 48
 
     private enum Phase: Sendable {
         case fresh
         case awaitingHello
-        case awaitingReply(StreamHandshake)
+        case awaitingReply(NoiseHandshake)
         /// The responder has keys, but the initiator may be a replay until its first record opens.
         case unconfirmed(StreamRecords, peer: NodeID)
         case established(StreamRecords, peer: NodeID)
         case dead(StreamRejection)
     }
 
-    private let key: SecretBytes
-    private let cluster: ClusterKey
-    private let me: NodeID
+    private let keys: ChannelKeys
     private let expected: NodeID?
-    private let random: [UInt8]
+    private let ephemeral: ExchangeKeyPair
     private var phase: Phase
     /// Received and not yet consumed: less than one hello or one record once `receive` returns.
     private var inbound: [UInt8] = []
 
     /// The side that connected, and knows whom it wants.
-    package init(initiatorTo peer: NodeID, cluster: ClusterKey, me: NodeID, entropy: inout some Entropy) {
-        self.init(cluster: cluster, me: me, expected: peer, phase: .fresh, random: entropy.bytes(32))
+    package init(initiatorTo peer: NodeID, keys: ChannelKeys, entropy: inout some Entropy) {
+        self.init(keys: keys, expected: peer, phase: .fresh, entropy: &entropy)
     }
 
     /// The side that accepted a connection.
-    package init(responder cluster: ClusterKey, me: NodeID, entropy: inout some Entropy) {
-        self.init(cluster: cluster, me: me, expected: nil, phase: .awaitingHello, random: entropy.bytes(32))
+    package init(responder keys: ChannelKeys, entropy: inout some Entropy) {
+        self.init(keys: keys, expected: nil, phase: .awaitingHello, entropy: &entropy)
     }
 
-    private init(cluster: ClusterKey, me: NodeID, expected: NodeID?, phase: Phase, random: [UInt8]) {
-        key = cluster.derive("stream 1")
-        self.cluster = cluster
-        self.me = me
+    private init(keys: ChannelKeys, expected: NodeID?, phase: Phase, entropy: inout some Entropy) {
+        self.keys = keys
         self.expected = expected
         self.phase = phase
-        self.random = random
+        ephemeral = ExchangeKeyPair.generate(from: &entropy)
     }
 
     /// Who is at the other end; nil until that has been authenticated.
     package var peer: AuthenticatedPeer? {
         guard case .established(_, let peer) = phase else { return nil }
-        return AuthenticatedPeer(node: peer, assurance: .unproven)
+        return AuthenticatedPeer(node: peer)
     }
 
     package var isEstablished: Bool { peer != nil }
 
-    /// The first bytes to send. Empty for a responder, which waits. Traps if an initiator starts twice.
+    /// The first bytes to send. Empty for a responder, which waits, and for who wants somebody outside the roster: that
+    /// channel is dead. Traps if an initiator starts twice.
     package mutating func start() -> [UInt8] {
         guard let expected else { return [] }
         guard case .fresh = phase else { preconditionFailure("a stream channel starts once") }
-        let handshake = StreamHandshake(
-            key: key, clusterID: cluster.id, initiator: me, responder: expected, initiatorRandom: random)
+        phase = .dead(.unknownPeer)
+        guard let place = keys.place(of: expected) else { return [] }
+        let peerKey = keys.peers[place].exchangeKey
+        var handshake = NoiseHandshake(
+            .ikpsk2, as: .initiator, prologue: keys.prologue(.stream), local: keys.exchange, remoteStatic: peerKey,
+            ephemeral: ephemeral)
+        // A peer whose key is of small order cannot be spoken with.
+        guard let message = try? handshake.write(Self.bytes(of: keys.epoch)) else { return [] }
+        handshake.preSharedKeys = [keys.preSharedKey]
         phase = .awaitingReply(handshake)
-        return Self.magic + Self.bytes(of: cluster.tag) + me.bytes + random + handshake.helloCode()
+        let hello = Self.magic + message
+        return hello + HandshakeFrame.code(hello, key: keys.messageCodeKey(of: peerKey))
     }
 
     /// Takes the next bytes of the stream, however they were cut. On a rejection nothing of this call is delivered.
@@ -131,42 +141,49 @@ package struct StreamChannel: Sendable {
     private mutating func readHello(
         at offset: Int, into output: inout StreamOutput
     ) throws(StreamRejection) -> Int? {
-        let size = Self.magic.count + 8 + NodeID.byteCount + 64
-        let hello = inbound[offset...].prefix(size)
+        let hello = Array(inbound[offset...].prefix(Self.helloByteCount))
         guard zip(hello, Self.magic).allSatisfy(==) else { throw .notAStream }
-        guard hello.count == size else { return nil }
-        var reader = ByteReader(hello.dropFirst(Self.magic.count))
-        guard let tag = try? reader.readRaw(8), let id = try? reader.readRaw(16), let initiator = NodeID(bytes: id),
-            let theirs = try? reader.readRaw(32)
-        else { throw .notAStream }
-        guard tag == Self.bytes(of: cluster.tag) else { throw .foreignCluster }
-        guard initiator != me else { throw .echoed }
-        var handshake = StreamHandshake(
-            key: key, clusterID: cluster.id, initiator: initiator, responder: me, initiatorRandom: theirs)
-        guard constantTimeEquals(reader.readRest(), handshake.helloCode()) else { throw .unauthentic }
-        handshake.responderRandom = random
-        output.reply += random + handshake.replyCode()
-        phase = .unconfirmed(handshake.makeRecords(isInitiator: false), peer: initiator)
-        return size
+        guard hello.count == Self.helloByteCount else { return nil }
+        let codeKey = keys.messageCodeKey(of: keys.exchange.publicKey)
+        guard HandshakeFrame.hasCode(hello, at: Self.codeOffset, key: codeKey) else { throw .unauthentic }
+        var handshake = NoiseHandshake(
+            .ikpsk2, as: .responder, prologue: keys.prologue(.stream), local: keys.exchange, remoteStatic: nil,
+            ephemeral: ephemeral)
+        guard let payload = try? handshake.read(Array(hello[Self.magic.count..<Self.codeOffset])),
+            let key = handshake.remoteStatic
+        else { throw .unauthentic }
+        guard key != keys.exchange.publicKey else { throw .echoed }
+        guard let place = keys.place(ofKey: key) else { throw .unknownPeer }
+        guard payload == Self.bytes(of: keys.epoch) else { throw .wrongEpoch }
+        handshake.preSharedKeys = [keys.preSharedKey]
+        guard let reply = try? handshake.write([]) else { throw .unauthentic }
+        output.reply += reply
+        phase = .unconfirmed(Self.records(handshake), peer: keys.peers[place].node)
+        return Self.helloByteCount
     }
 
     private mutating func readReply(
-        to handshake: StreamHandshake, at offset: Int, into output: inout StreamOutput
+        to handshake: NoiseHandshake, at offset: Int, into output: inout StreamOutput
     ) throws(StreamRejection) -> Int? {
-        guard inbound.count - offset >= 64 else { return nil }
+        guard let expected else { preconditionFailure("a responder awaits no reply") }
+        guard inbound.count - offset >= Self.replyByteCount else { return nil }
         var complete = handshake
-        complete.responderRandom = Array(inbound[offset..<offset + 32])
-        guard constantTimeEquals(Array(inbound[offset + 32..<offset + 64]), complete.replyCode()) else {
+        guard (try? complete.read(Array(inbound[offset..<offset + Self.replyByteCount]))) == [] else {
             throw .unauthentic
         }
-        var records = complete.makeRecords(isInitiator: true)
+        var records = Self.records(complete)
         output.reply += records.seal([])
-        phase = .established(records, peer: handshake.responder)
-        return 64
+        phase = .established(records, peer: expected)
+        return Self.replyByteCount
     }
 
-    private static func bytes(of word: UInt64) -> [UInt8] {
-        (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+    private static func records(_ handshake: NoiseHandshake) -> StreamRecords {
+        let keys = handshake.split()
+        return StreamRecords(sendKey: keys.send, receiveKey: keys.receive)
+    }
+
+    private static func bytes(of epoch: UInt32) -> [UInt8] {
+        (0..<epochByteCount).map { UInt8(truncatingIfNeeded: epoch >> (8 * UInt32($0))) }
     }
 }
 
@@ -184,11 +201,14 @@ package struct StreamOutput: Hashable, Sendable {
 package enum StreamRejection: Error, Hashable, Sendable, CaseIterable {
     /// The first bytes are not ours.
     case notAStream
-    /// A hello for another cluster.
-    case foreignCluster
+    /// An authentic hello of somebody who is not in the roster, or a stream to one.
+    case unknownPeer
+    /// An authentic hello under a cluster key that is not in use here.
+    case wrongEpoch
     /// A hello that claims to come from this very node.
     case echoed
-    /// A code or a record that does not open: forged, corrupted, replayed, meant for another node, or another key.
+    /// A code, message or record that does not open: forged, corrupted, replayed, meant for another node or cluster, or
+    /// under another key.
     case unauthentic
     /// A record or message beyond the limits.
     case tooLong

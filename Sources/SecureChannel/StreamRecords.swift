@@ -1,15 +1,12 @@
-import Csodium
-
 /// The record layer of a stream: one key and one counter a direction. Messages are cut into records of at most
 /// `contentByteCountMax` bytes and put together again.
 ///
-/// The counter is the nonce (RFC 8439, four zero bytes before it), so a lost, repeated or swapped record does not open.
+/// The counter is the nonce, so a lost, repeated or swapped record does not open.
 /// At one record a nanosecond it would wrap after 584 years.
 struct StreamRecords: Sendable {
     /// 16 KiB, as in TLS: large enough that the tag costs nothing, small enough to hold while it arrives.
     static let contentByteCountMax = 16 << 10
     private static let lengthByteCount = 2
-    private static let tagByteCount = 16
 
     private let sendKey: SecretBytes
     private let receiveKey: SecretBytes
@@ -26,7 +23,7 @@ struct StreamRecords: Sendable {
     /// Records that carry `message`; an empty message is one empty record.
     mutating func seal(_ message: [UInt8]) -> [UInt8] {
         let recordCount = max(1, (message.count + Self.contentByteCountMax - 1) / Self.contentByteCountMax)
-        let overhead = Self.lengthByteCount + 1 + Self.tagByteCount
+        let overhead = Self.lengthByteCount + 1 + ChaChaPoly.tagByteCount
         var bytes: [UInt8] = []
         bytes.reserveCapacity(message.count + recordCount * overhead)
         for record in 0..<recordCount {
@@ -45,8 +42,8 @@ struct StreamRecords: Sendable {
         let available = bytes.count - offset - Self.lengthByteCount
         guard available >= 0 else { return nil }
         let sealedCount = Int(bytes[offset]) << 8 | Int(bytes[offset + 1])
-        guard sealedCount <= 1 + Self.contentByteCountMax + Self.tagByteCount else { throw .tooLong }
-        guard sealedCount > Self.tagByteCount else { throw .unauthentic }
+        guard sealedCount <= 1 + Self.contentByteCountMax + ChaChaPoly.tagByteCount else { throw .tooLong }
+        guard sealedCount > ChaChaPoly.tagByteCount else { throw .unauthentic }
         guard available >= sealedCount else { return nil }
         let plaintext = try decrypt(bytes, at: offset, sealedCount: sealedCount)
         guard partial.count + plaintext.count - 1 <= StreamChannel.messageByteCountMax else { throw .tooLong }
@@ -62,17 +59,18 @@ struct StreamRecords: Sendable {
     }
 
     private mutating func appendRecord(_ content: ArraySlice<UInt8>, isLast: Bool, to bytes: inout [UInt8]) {
-        let sealedCount = 1 + content.count + Self.tagByteCount
-        let length = [UInt8(sealedCount >> 8), UInt8(sealedCount & 0xFF)]
-        var plaintext: [UInt8] = [isLast ? 1 : 0]
-        plaintext += content
-        bytes += length
-        bytes += [UInt8](count: sealedCount) { output in
-            Self.withNonce(sendCounter) { nonce in
-                crypto_aead_chacha20poly1305_ietf_encrypt(
-                    output, nil, plaintext, UInt64(plaintext.count), length, UInt64(length.count), nil, nonce,
-                    sendKey.pointer)
-            }
+        let sealedCount = 1 + content.count + ChaChaPoly.tagByteCount
+        let start = bytes.count
+        bytes += [UInt8(sealedCount >> 8), UInt8(sealedCount & 0xFF), isLast ? 1 : 0]
+        bytes += content
+        bytes += repeatElement(0, count: ChaChaPoly.tagByteCount)
+        bytes.withUnsafeMutableBufferPointer { buffer in
+            // The record was appended just now, hence a base address.
+            let length = buffer.baseAddress! + start
+            ChaChaPoly.seal(
+                length + Self.lengthByteCount, count: 1 + content.count,
+                associated: UnsafeBufferPointer(start: length, count: Self.lengthByteCount), counter: sendCounter,
+                key: sendKey.pointer)
         }
         sendCounter += 1
     }
@@ -81,29 +79,17 @@ struct StreamRecords: Sendable {
         _ bytes: [UInt8], at offset: Int, sealedCount: Int
     ) throws(StreamRejection) -> [UInt8] {
         var opened = false
-        let plaintext = [UInt8](count: sealedCount - Self.tagByteCount) { output in
+        let plaintext = [UInt8](count: sealedCount - ChaChaPoly.tagByteCount) { output in
             bytes.withUnsafeBufferPointer { buffer in
-                // `open` checked that a whole record lies at `offset`, hence a base address.
-                let length = buffer.baseAddress! + offset
-                Self.withNonce(receiveCounter) { nonce in
-                    opened =
-                        crypto_aead_chacha20poly1305_ietf_decrypt(
-                            output, nil, nil, length + Self.lengthByteCount, UInt64(sealedCount), length,
-                            UInt64(Self.lengthByteCount), nonce, receiveKey.pointer) == 0
-                }
+                let content = offset + Self.lengthByteCount
+                opened = ChaChaPoly.open(
+                    UnsafeBufferPointer(rebasing: buffer[content..<content + sealedCount]), into: output,
+                    associated: UnsafeBufferPointer(rebasing: buffer[offset..<content]), counter: receiveCounter,
+                    key: receiveKey.pointer)
             }
         }
         guard opened else { throw .unauthentic }
         receiveCounter += 1
         return plaintext
-    }
-
-    private static func withNonce(_ counter: UInt64, _ body: (UnsafePointer<UInt8>) -> Void) {
-        withUnsafeTemporaryAllocation(byteCount: 12, alignment: 8) { buffer in
-            buffer.storeBytes(of: 0, as: UInt32.self)
-            buffer.storeBytes(of: counter.littleEndian, toByteOffset: 4, as: UInt64.self)
-            // Twelve bytes were asked for, hence a base address.
-            body(buffer.baseAddress!.assumingMemoryBound(to: UInt8.self))
-        }
     }
 }

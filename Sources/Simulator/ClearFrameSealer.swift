@@ -33,7 +33,14 @@ struct ClearFrameSealer: FrameSealer {
 
     var overhead: Int { Self.headerBytes }
 
-    mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID) -> [UInt8] {
+    var nextDeadline: Instant { .distantFuture }
+    var hasOutbox: Bool { false }
+    func takeOutbox() -> [OutboundFrame] { [] }
+    func tick(now: Instant) {}
+    func path(to node: NodeID) -> Endpoint? { nil }
+    func checkInvariants() {}
+
+    mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID, now: Instant) -> [UInt8]? {
         guard let place = nodes.firstIndex(where: { $0.low == recipient.low && $0 == recipient }) else {
             preconditionFailure("\(recipient) is no node of this world")
         }
@@ -48,18 +55,20 @@ struct ClearFrameSealer: FrameSealer {
         return writer.bytes
     }
 
-    mutating func open(_ frame: [UInt8]) throws(FrameRejection) -> OpenedFrame {
+    mutating func open(
+        _ frame: [UInt8], from source: Endpoint?, now: Instant
+    ) throws(FrameRejection) -> OpenedFrame? {
         var reader = ByteReader(frame)
         guard let rawKind = try? reader.readUInt8(), let kind = FrameKind(rawValue: rawKind),
             let sender = try? reader.readUInt8(), Int(sender) < nodes.count, let recipient = try? reader.readUInt8(),
             let bootEpoch = try? reader.readUInt32(), let counter = try? reader.readUInt64()
         else { throw .malformed }
-        guard recipient == me else { throw .misdirected }
+        guard recipient == me else { throw .unauthentic }
         guard sender != me else { throw .echoed }
         let place = Int(sender)
         if bootEpoch > senders[place].bootEpoch { senders[place] = Sender(bootEpoch: bootEpoch) }
         guard bootEpoch == senders[place].bootEpoch, senders[place].window.accept(counter) else { throw .replayed }
         return OpenedFrame(
-            peer: AuthenticatedPeer(node: nodes[place], assurance: .unproven), kind: kind, payload: reader.readRest())
+            peer: AuthenticatedPeer(node: nodes[place]), kind: kind, payload: reader.readRest())
     }
 }

@@ -3,7 +3,7 @@ import Primitives
 import SecureChannel
 
 // What an agent makes with costly or random means, and a simulation from its seed: a verifier that no password opens,
-// identifiers drawn from the world's generator, a cluster key of no secret.
+// identifiers drawn from the world's generator, keys of no secret.
 
 extension PasswordVerifier {
     static var simulated: PasswordVerifier { constant(PasswordVerifier(encoded: "$simulated$")) }
@@ -29,10 +29,18 @@ extension Bytes32 {
     }
 }
 
-extension ClusterKey {
-    static func simulated(id: [UInt8]) -> ClusterKey {
+extension ChannelKeys {
+    /// Keys that follow from a node's number. The ids are the world's, drawn whether or not its frames are sealed.
+    static func simulated(cluster: [UInt8], nodes: [NodeID], me: Int) -> ChannelKeys {
         var entropy = SeededEntropy(seed: 0)
-        return ClusterKey(id: id, secret: SecretBytes(random: ClusterKey.secretByteCount, from: &entropy))
+        let key = ClusterKey(id: cluster, secret: SecretBytes(random: ClusterKey.secretByteCount, from: &entropy))
+        let pairs = nodes.indices.map { node in
+            var entropy = SeededEntropy(seed: UInt64(node) + 1)
+            return ExchangeKeyPair.generate(from: &entropy)
+        }
+        return ChannelKeys(
+            cluster: key, me: nodes[me], exchange: pairs[me],
+            peers: zip(nodes, pairs).map { Peer(node: $0, exchangeKey: $1.publicKey) })
     }
 }
 

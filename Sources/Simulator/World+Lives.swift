@@ -132,8 +132,9 @@ extension World {
         guard isSealed else {
             return ClearFrameSealer(me: node, nodes: nodes.map(\.id), bootEpoch: UInt32(nodes[node].life))
         }
-        return SharedKeyFrameSealer(
-            cluster: ClusterKey.simulated(id: Provision.cluster), me: nodes[node].id,
-            bootEpoch: UInt64(nodes[node].life), entropy: SeededEntropy(seed: settings.seed &+ UInt64(node)))
+        return PeerSessions(
+            keys: .simulated(cluster: Provision.cluster, nodes: nodes.map(\.id), me: node),
+            bootEpoch: UInt64(nodes[node].life),
+            entropy: SeededEntropy(seed: settings.seed &+ UInt64(node) &+ UInt64(nodes[node].life) << 32))
     }
 }

@@ -103,12 +103,18 @@ extension World {
     /// Frames of another mesh, as from a neighbour that was given the wrong address.
     package mutating func sendForeignFrames(_ count: Int, to node: Int) {
         let sender = (node + 1) % nodes.count
-        var foreign = SharedKeyFrameSealer(
-            cluster: ClusterKey.simulated(id: Array("some-other-mesh!".utf8)), me: nodes[sender].id, bootEpoch: 1,
-            entropy: SeededEntropy(seed: random.next()))
-        for _ in 0..<count {
-            var frame = foreign.seal(random.bytes(40), kind: .raft, to: nodes[node].id)
-            if !isSealed { frame[ClearFrameSealer.senderOffset] = 0xFF }
+        let seed = random.next()
+        for number in 0..<count {
+            var frame = random.bytes(40)
+            if isSealed {
+                var foreign = PeerSessions(
+                    keys: .simulated(cluster: Array("some-other-mesh!".utf8), nodes: nodes.map(\.id), me: sender),
+                    bootEpoch: 1, entropy: SeededEntropy(seed: seed &+ UInt64(number)))
+                _ = foreign.seal(frame, kind: .raft, to: nodes[node].id, now: .zero)
+                frame = foreign.takeOutbox()[0].bytes
+            } else {
+                frame[ClearFrameSealer.senderOffset] = 0xFF
+            }
             faults.note(.foreignFrame)
             arrive(frame, at: node, from: nodes[sender].endpoint, when: now)
         }

@@ -192,7 +192,7 @@ package struct World: Sendable {
             sendDatagram(bytes, from: node, to: target)
         case .sendStream(let payload, let kind, _, let endpoint):
             guard let target = index(of: endpoint) else { return }
-            let peer = AuthenticatedPeer(node: nodes[node].id, assurance: .unproven)
+            let peer = AuthenticatedPeer(node: nodes[node].id)
             sendOnStream(.streamMessage(payload, kind: kind, from: peer), from: node, to: target)
         case .disk(let number, let operations):
             nodes[node].batch = (number, operations, 0)

@@ -212,7 +212,6 @@ private enum ConfigTable {
         ".runtime_dir": { $0.runtimeDirectory ?? "data_dir" },
         ".class": { $0.trustClass.rawValue }, ".rank": { "\($0.rank)" }, ".log_level": { $0.logLevel },
         "mesh.advertise": { $0.mesh.advertised == $0.mesh.listen ? "mesh.listen" : "another" },
-        "mesh.unproven_networks": { $0.mesh.unprovenNetworks.isEmpty ? "none" : "some" },
         "http.advertise": { $0.http.advertised == $0.http.listen ? "http.listen" : "another" },
         "http.tls_certificate": { $0.http.certificateFile ?? "none" },
         "http.tls_private_key": { $0.http.privateKeyFile ?? "none" },

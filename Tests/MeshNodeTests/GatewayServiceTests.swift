@@ -9,7 +9,9 @@ struct GatewayServiceTests {
     private static let hooks = GatewayHooks(handlers: { surface in
         var entropy = SodiumEntropy()
         let identity = Identity.generate(from: &entropy)
-        let sealing = ClusterKeySealing(cluster: .generate(from: &entropy), me: identity.nodeID)
+        let sealing = ChannelSealing(
+            keys: ChannelKeys(
+                cluster: .generate(from: &entropy), me: identity.nodeID, exchange: identity.exchange, peers: []))
         guard
             let gateway = try? Gateway(config: surface.config, core: surface.core, identity: identity, sealing: sealing)
         else { preconditionFailure("a gateway without backends always starts") }

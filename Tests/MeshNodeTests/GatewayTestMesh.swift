@@ -34,6 +34,7 @@ final class GatewayTestMesh: Sendable {
 
     fileprivate struct State {
         var frozen: [NodeID: Frozen] = [:]
+        var roster: [ChannelKeys.Peer] = []
         var entries: [NodeID: Entry] = [:]
         var authority = AuthorityState()
         var index: UInt64 = 0
@@ -103,7 +104,19 @@ final class GatewayTestMesh: Sendable {
     func freeze(_ id: NodeID) { state.withLock { $0.frozen[id] = Frozen(authority: $0.authority, index: $0.index) } }
     func thaw(_ id: NodeID) { state.withLock { $0.frozen[id] = nil } }
 
-    fileprivate func enter(_ id: NodeID, _ name: String) { state.withLock { $0.entries[id] = Entry(name: name) } }
+    fileprivate func enter(_ identity: Identity, _ name: String) {
+        state.withLock { state in
+            state.entries[identity.nodeID] = Entry(name: name)
+            state.roster.append(ChannelKeys.Peer(node: identity.nodeID, exchangeKey: identity.exchange.publicKey))
+        }
+    }
+
+    /// Whoever has entered so far.
+    func channelKeys(of identity: Identity, cluster: ClusterKey? = nil) -> ChannelKeys {
+        ChannelKeys(
+            cluster: cluster ?? clusterKey, me: identity.nodeID, exchange: identity.exchange,
+            peers: state.withLock { $0.roster })
+    }
     func setState(_ id: NodeID, _ new: MemberState) { change(id) { $0.state = new } }
 
     fileprivate func view(of me: NodeID) -> ClusterView {
@@ -152,6 +165,18 @@ private struct TestCore: MeshCore {
     }
 }
 
+/// Sealing in a mesh that nodes enter one by one.
+private struct GrowingMeshSealing: PeerSealing {
+    let mesh: GatewayTestMesh
+    let identity: Identity
+
+    func makeInitiator(to peer: NodeID) -> StreamChannel {
+        ChannelSealing(keys: mesh.channelKeys(of: identity)).makeInitiator(to: peer)
+    }
+
+    func makeResponder() -> StreamChannel { ChannelSealing(keys: mesh.channelKeys(of: identity)).makeResponder() }
+}
+
 /// One node of it: a gateway on a loopback port, in front of a handler that stands for Hummingbird and answers each
 /// request with its path and the size of its body.
 final class GatewayTestNode: Sendable {
@@ -183,7 +208,7 @@ final class GatewayTestNode: Sendable {
     ) async throws -> GatewayTestNode {
         var entropy = SodiumEntropy()
         let identity = Identity.generate(from: &entropy)
-        mesh.enter(identity.nodeID, name)
+        mesh.enter(identity, name)
         let http = NodeConfig.HTTP(listen: Endpoint(ipv4: 127, 0, 0, 1, port: 0))
         var config = NodeConfig(
             name: name, dataDirectory: "/nonexistent", secretsFile: "/nonexistent",
@@ -192,7 +217,7 @@ final class GatewayTestNode: Sendable {
         config.limits = limits
         let gateway = try Gateway(
             config: config, core: TestCore(mesh: mesh, me: identity.nodeID), identity: identity,
-            sealing: ClusterKeySealing(cluster: mesh.clusterKey, me: identity.nodeID))
+            sealing: GrowingMeshSealing(mesh: mesh, identity: identity))
         let access = GatewayAccess(
             table: .standard(files: []), authenticator: Authenticator(secrets: NodeSecrets(identity)),
             hosts: HostPolicy(http), requestLimit: RateLimiter(perMinute: limits.requestsPerMinutePerUser, burst: limits.requestsPerMinutePerUser))

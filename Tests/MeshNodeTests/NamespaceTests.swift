@@ -110,7 +110,6 @@ extension RealProcesses {
                     secrets_file: \(name).secrets.yaml
                     mesh:
                       listen: \(net.address(index + 1)):7946
-                      unproven_networks: [\(net.network)]
                     http:
                       listen: \(net.address(index + 1)):3000
                       plain_networks: [\(net.network)]

@@ -18,6 +18,16 @@ struct BrainPair {
     static let cluster: [UInt8] = Array("brain-pair-test1".utf8)
     static let key = ClusterKey(id: cluster, secret: SecretBytes(copying: Array(repeating: 5, count: 32)))
 
+    /// Everybody's key pair follows from the id.
+    static func keys(of me: NodeID, among ids: [NodeID], cluster: ClusterKey = key) -> ChannelKeys {
+        func pair(_ id: NodeID) -> ExchangeKeyPair {
+            ExchangeKeyPair(secret: SecretBytes(copying: Array(repeating: UInt8(id.low), count: 32)))
+        }
+        return ChannelKeys(
+            cluster: cluster, me: me, exchange: pair(me),
+            peers: ids.map { ChannelKeys.Peer(node: $0, exchangeKey: pair($0).publicKey) })
+    }
+
     private(set) var now = Instant.zero + .seconds(100)
     var brains: [NodeBrain] = []
     var letters: [Letter] = []
@@ -28,7 +38,7 @@ struct BrainPair {
     var failingDisks: Set<Int> = []
     /// What is too large for datagrams is lost without being a finding.
     var dropsStreams = false
-    private let endpoints: [Endpoint]
+    let endpoints: [Endpoint]
     let ids: [NodeID]
     private var nextRequest: UInt64 = 1
 
@@ -69,8 +79,9 @@ struct BrainPair {
         brains.append(
             NodeBrain(
                 setup: setup, recovery: recovery,
-                sealer: SharedKeyFrameSealer(
-                    cluster: Self.key, me: ids[place], bootEpoch: 1, entropy: CountingEntropy(next: UInt8(place * 50))),
+                sealer: PeerSessions(
+                    keys: Self.keys(of: ids[place], among: ids), bootEpoch: 1,
+                    entropy: CountingEntropy(next: UInt8(place * 50))),
                 random: SeededRandom(seed: UInt64(place * 977 + 31)), now: now, into: &effects))
         run(effects, of: place)
     }

@@ -12,6 +12,7 @@ struct FrameTests {
         var mesh = try BrainPair(3)
         mesh.run(for: .seconds(3))
         for _ in 0..<100 where !mesh.letters.contains(where: { $0.to == 1 }) { mesh.run(for: .milliseconds(1)) }
+        // The sessions were made in the first milliseconds: what flies now are sealed frames.
         let letter = try #require(mesh.letters.first { $0.to == 1 })
         mesh.letters = []
         return (mesh, letter)
@@ -61,7 +62,7 @@ struct FrameTests {
             var mesh = mesh
             Self.expectDropped(
                 Array(letter.bytes.prefix(length)),
-                as: length < SharedKeyFrameSealer.overhead ? .malformed : .unauthentic, &mesh)
+                as: length < Session.overhead ? .malformed : .unauthentic, &mesh)
         }
     }
 
@@ -72,33 +73,37 @@ struct FrameTests {
         Self.expectDropped(letter.bytes, as: .replayed, &mesh)
     }
 
-    @Test("a frame of another cluster, with another key or for another node is dropped")
+    @Test("a handshake from another cluster, for another node or from outside the roster is dropped")
     func foreign() throws {
         var (mesh, letter) = try Self.makeMesh()
-        func frame(id: [UInt8], secret: UInt8, to recipient: NodeID) -> [UInt8] {
-            let key = ClusterKey(id: id, secret: SecretBytes(copying: Array(repeating: secret, count: 32)))
-            var sealer = SharedKeyFrameSealer(
-                cluster: key, me: NodeID(high: 8, low: 8), bootEpoch: 1, entropy: CountingEntropy(next: 200))
-            return sealer.seal([1, 2, 3], kind: .raft, to: recipient)
+        let stranger = NodeID(high: 8, low: 8)
+        func hello(_ me: NodeID, id: [UInt8] = BrainPair.cluster, to recipient: NodeID) -> [UInt8] {
+            let key = ClusterKey(id: id, secret: SecretBytes(copying: Array(repeating: 5, count: 32)))
+            var sessions = PeerSessions(
+                keys: BrainPair.keys(of: me, among: mesh.ids, cluster: key), bootEpoch: 9,
+                entropy: CountingEntropy(next: 200))
+            _ = sessions.seal([1], kind: .raft, to: recipient, now: mesh.now)
+            return sessions.takeOutbox()[0].bytes
         }
-        Self.expectDropped(frame(id: Array("another-cluster!".utf8), secret: 5, to: mesh.ids[1]), as: .foreignCluster, &mesh)
-        Self.expectDropped(frame(id: BrainPair.cluster, secret: 6, to: mesh.ids[1]), as: .unauthentic, &mesh)
-        Self.expectDropped(frame(id: BrainPair.cluster, secret: 5, to: mesh.ids[2]), as: .misdirected, &mesh)
+        let foreign = hello(mesh.ids[0], id: Array("another-cluster!".utf8), to: mesh.ids[1])
+        Self.expectDropped(foreign, as: .unauthentic, &mesh)
+        Self.expectDropped(hello(mesh.ids[0], to: mesh.ids[2]), as: .unauthentic, &mesh)
+        Self.expectDropped(hello(stranger, to: mesh.ids[1]), as: .unknownPeer, &mesh)
         mesh.deliver(letter)
     }
 
     @Test("an authentic frame of nonsense is counted as malformed", arguments: [FrameKind.raft, .node, .gossip])
     func nonsense(kind: FrameKind) throws {
         var (mesh, _) = try Self.makeMesh()
-        var sealer = SharedKeyFrameSealer(
-            cluster: BrainPair.key, me: mesh.ids[0], bootEpoch: 2, entropy: CountingEntropy(next: 201))
+        var voice = Voice(of: 0, mesh)
+        voice.connect(to: 1, &mesh)
+        let before = mesh.brains[1].membership.counters.malformedPayloads
         let term = mesh.brains[1].consensus.term
         for length in 0..<40 {
-            let frame = sealer.seal(Array(repeating: 0xFF, count: length), kind: kind, to: mesh.ids[1])
-            mesh.give(.datagram(frame, from: Endpoint(ipv4: 10, 0, 0, 1, port: 7946)), to: 1)
+            voice.say(Array(repeating: 0xFF, count: length), kind, to: 1, &mesh)
         }
         let counters = mesh.brains[1].makeView(at: mesh.now).counters
-        #expect(counters.malformedPayloads + mesh.brains[1].membership.counters.malformedPayloads == 40)
+        #expect(counters.malformedPayloads + mesh.brains[1].membership.counters.malformedPayloads - before == 40)
         #expect(mesh.brains[1].consensus.term == term)
     }
 }

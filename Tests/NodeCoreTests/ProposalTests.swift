@@ -17,18 +17,15 @@ struct ProposalTests {
 
     /// Speaks as one of the nodes, in a later process life of that node.
     private struct Impostor {
-        private var sealer: SharedKeyFrameSealer
-        private let endpoint: Endpoint
+        private var voice: Voice
 
-        init(of place: Int, _ mesh: BrainPair) {
-            sealer = SharedKeyFrameSealer(
-                cluster: BrainPair.key, me: mesh.ids[place], bootEpoch: 2, entropy: CountingEntropy(next: 201))
-            endpoint = Endpoint(ipv4: 10, 0, 0, UInt8(place + 1), port: 7946)
+        init(of place: Int, to target: Int, _ mesh: inout BrainPair) {
+            voice = Voice(of: place, mesh)
+            voice.connect(to: target, &mesh)
         }
 
         mutating func say(_ payload: [UInt8], to place: Int, _ mesh: inout BrainPair) {
-            let frame = sealer.seal(payload, kind: .node, to: mesh.ids[place])
-            mesh.give(.datagram(frame, from: endpoint), to: place)
+            voice.say(payload, .node, to: place, &mesh)
         }
 
         /// "I did not append attempts 1 to 60, and will not."
@@ -59,7 +56,7 @@ struct ProposalTests {
         try #require(mesh.value(on: 1) == "first")
         // n3 itself is not heard any more, and the primary tries to send it all that it misses.
         mesh.dropsStreams = true
-        var others = Impostor(of: 2, mesh)
+        var others = Impostor(of: 2, to: 0, &mesh)
         for client in 0..<UInt64(AuthorityLimits().clients + 4) {
             let envelope = CommandEnvelope(
                 client: 5_000_000 + client, bornAt: mesh.brains[0].authority.appliedIndex, sequence: 1,
@@ -84,7 +81,7 @@ struct ProposalTests {
     func wrongPeer(place: Int, answer: CoreRefusal) throws {
         var mesh = try Self.makeMesh()
         let request = mesh.submit(try BrainPair.put("a"), to: 1)
-        var impostor = Impostor(of: place, mesh)
+        var impostor = Impostor(of: place, to: 1, &mesh)
         for _ in 0..<20 {
             mesh.run(for: .milliseconds(50)) { _ in false }
             impostor.refuseAll(to: 1, &mesh)

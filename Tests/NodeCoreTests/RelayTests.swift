@@ -1,5 +1,6 @@
 import NodeCore
 import Primitives
+import Raft
 import SecureChannel
 import Testing
 
@@ -9,23 +10,21 @@ import Testing
     private static let request: [UInt8] = [1, 1, 5, 1, 0]
 
     private var mesh: BrainPair
-    private var relay: SharedKeyFrameSealer
-    private var origin: SharedKeyFrameSealer
+    private var relay: Voice
+    private var origin: Voice
 
     init() throws {
         mesh = try BrainPair(3)
-        let ids = mesh.ids
-        let sealer = { (place: Int) in
-            SharedKeyFrameSealer(
-                cluster: BrainPair.key, me: ids[place], bootEpoch: 9, entropy: CountingEntropy(next: UInt8(place * 90)))
-        }
-        relay = sealer(1)
-        origin = sealer(2)
+        mesh.run(for: .milliseconds(50))
+        relay = Voice(of: 1, mesh)
+        origin = Voice(of: 2, mesh)
+        relay.connect(to: 0, &mesh)
+        origin.connect(to: 0, &mesh)
         mesh.letters = []
     }
 
     private mutating func sealed(_ payload: [UInt8], _ kind: FrameKind = .node) -> [UInt8] {
-        origin.seal(payload, kind: kind, to: mesh.ids[0])
+        origin.sealed(payload, kind, for: 0, mesh)
     }
 
     private func wrapped(_ inner: [UInt8], naming place: Int) -> [UInt8] {
@@ -39,7 +38,7 @@ import Testing
     /// How many answers n1 sends to n3 when n2 brings this.
     private mutating func answers(to inner: [UInt8], naming place: Int = 2, as kind: FrameKind = .relayed) -> Int {
         mesh.letters = []
-        let frame = relay.seal(wrapped(inner, naming: place), kind: kind, to: mesh.ids[0])
+        let frame = relay.sealed(wrapped(inner, naming: place), kind, for: 0, mesh)
         mesh.deliver(BrainPair.Letter(from: 1, to: 0, bytes: frame))
         return mesh.letters.count { $0.from == 0 && $0.to == 2 }
     }
@@ -55,7 +54,7 @@ import Testing
 
     @Test("Relay: a relay cannot forge what it brings")
     mutating func forged() {
-        let ownSeal = answers(to: relay.seal(Self.request, kind: .node, to: mesh.ids[0]))
+        let ownSeal = answers(to: relay.sealed(Self.request, .node, for: 0, mesh))
         let ownName = answers(to: sealed(Self.request), naming: 1)
         var altered = sealed(Self.request)
         altered[altered.count - 1] ^= 1
@@ -83,5 +82,19 @@ import Testing
             _ = answers(to: sealed(Self.request), naming: place, as: .relay)
             #expect(mesh.letters.isEmpty)
         }
+    }
+
+    @Test("Relay: a handshake comes around a broken link, and its answer goes back the same way")
+    mutating func handshake() {
+        // Nobody delivers what goes directly between n1 and n3.
+        let passes: (BrainPair.Letter) -> Bool = { Set([$0.from, $0.to]) != [0, 2] }
+        mesh.run(for: .seconds(200), where: passes)
+        let before = mesh.brains[0].consensus.term
+        mesh.run(for: .seconds(20), where: passes)
+        #expect(mesh.brains[0].consensus.term == before, "a stable leader, twenty seconds long")
+        #expect(mesh.brains.allSatisfy { $0.haltReason == nil })
+        #expect(Set(mesh.brains.map(\.consensus.term)).count == 1)
+        let indices = mesh.brains.map(\.consensus.commitIndex.value)
+        #expect((indices.max() ?? 0) - (indices.min() ?? 0) <= 1)
     }
 }

@@ -33,19 +33,17 @@ let ada = NodeID(high: 0xADA, low: 0x1111_2222_3333_4444)
 let bob = NodeID(high: 0xB0B, low: 0x5555_6666_7777_8888)
 let eve = NodeID(high: 0xE4E, low: 0x9999_AAAA_BBBB_CCCC)
 
-func makeSealer(_ node: NodeID, cluster: ClusterKey = makeCluster(), bootEpoch: UInt64 = 1) -> SharedKeyFrameSealer {
-    SharedKeyFrameSealer(
-        cluster: cluster, me: node, bootEpoch: bootEpoch, entropy: SeededEntropy(seed: node.low ^ bootEpoch))
+/// The key pair that a test's node has.
+func makePair(_ node: NodeID) -> ExchangeKeyPair {
+    var entropy = SeededEntropy(seed: node.high ^ node.low)
+    return ExchangeKeyPair.generate(from: &entropy)
 }
 
-extension FrameSealer {
-    /// Why a frame is refused; nil if it opens.
-    mutating func rejection(of frame: [UInt8]) -> FrameRejection? {
-        do throws(FrameRejection) {
-            _ = try open(frame)
-            return nil
-        } catch {
-            return error
-        }
-    }
+/// One node's keys for the channel; the roster lists `nodes`, each with its own pair.
+func makeKeys(
+    _ me: NodeID, among nodes: [NodeID] = [ada, bob, eve], cluster: ClusterKey = makeCluster()
+) -> ChannelKeys {
+    ChannelKeys(
+        cluster: cluster, me: me, exchange: makePair(me),
+        peers: nodes.map { ChannelKeys.Peer(node: $0, exchangeKey: makePair($0).publicKey) })
 }

@@ -12,11 +12,11 @@ struct Conversation {
 
     init(
         seed: UInt64 = 1, from: NodeID = ada, to: NodeID = bob, responder: NodeID = bob,
-        initiatorCluster: ClusterKey = makeCluster(), responderCluster: ClusterKey = makeCluster()
+        initiatorKeys: ChannelKeys? = nil, responderKeys: ChannelKeys? = nil
     ) {
         var entropy = SeededEntropy(seed: seed)
-        initiator = StreamChannel(initiatorTo: to, cluster: initiatorCluster, me: from, entropy: &entropy)
-        self.responder = StreamChannel(responder: responderCluster, me: responder, entropy: &entropy)
+        initiator = StreamChannel(initiatorTo: to, keys: initiatorKeys ?? makeKeys(from), entropy: &entropy)
+        self.responder = StreamChannel(responder: responderKeys ?? makeKeys(responder), entropy: &entropy)
         hello = initiator.start()
     }
 
@@ -55,10 +55,10 @@ extension StreamChannel {
         #expect(throws: StreamSealError.notEstablished) { _ = try talk.responder.seal([1]) }
         let confirmation = try talk.initiator.receive(reply)
         #expect(confirmation.plaintext.isEmpty)
-        #expect(talk.initiator.peer == AuthenticatedPeer(node: bob, assurance: .unproven))
+        #expect(talk.initiator.peer == AuthenticatedPeer(node: bob))
         let last = try talk.responder.receive(confirmation.reply)
         #expect(last == StreamOutput())
-        #expect(talk.responder.peer == AuthenticatedPeer(node: ada, assurance: .unproven))
+        #expect(talk.responder.peer == AuthenticatedPeer(node: ada))
     }
 
     @Test func `messages arrive whole, in order, both ways`() throws {
@@ -104,12 +104,12 @@ extension StreamChannel {
             let rejection = talk.responder.rejection(of: changed)
             switch bit / 8 {
             case 0..<5: #expect(rejection == .notAStream)
-            case 5..<13: #expect(rejection == .foreignCluster)
-            case 13..<93: #expect(rejection == .unauthentic)
+            case 5..<StreamChannel.helloByteCount: #expect(rejection == .unauthentic)
             default:
                 // A changed length may also make the record too long, or one that is still awaited.
                 let length = whole.hello.count + whole.confirmation.count
-                let isLength = [93, 94, length, length + 1].contains(bit / 8)
+                let first = StreamChannel.helloByteCount
+                let isLength = [first, first + 1, length, length + 1].contains(bit / 8)
                 #expect(rejection == .unauthentic || isLength, "bit \(bit)")
                 let silent = isSilent(&talk.responder, rejection)
                 #expect(silent, "bit \(bit)")
@@ -127,7 +127,7 @@ extension StreamChannel {
         var whole = try Conversation.established()
         let record = try whole.responder.seal([5])
         let bytes = whole.reply + record
-        for bit in 0..<bytes.count * 8 where ![64, 65].contains(bit / 8) {
+        for bit in 0..<bytes.count * 8 where ![48, 49].contains(bit / 8) {
             var changed = bytes
             changed[bit / 8] ^= 1 << UInt8(bit % 8)
             var talk = Conversation()
@@ -140,9 +140,9 @@ extension StreamChannel {
         var old = try Conversation.established()
         let message = try old.initiator.seal([1, 2, 3])
         var entropy = SeededEntropy(seed: 99)
-        var fresh = StreamChannel(responder: makeCluster(), me: bob, entropy: &entropy)
+        var fresh = StreamChannel(responder: makeKeys(bob), entropy: &entropy)
         let reply = try fresh.receive(old.hello).reply
-        #expect(reply.count == 64)
+        #expect(reply.count == StreamChannel.replyByteCount)
         #expect(reply != old.reply)
         #expect(fresh.rejection(of: old.confirmation + message) == .unauthentic)
         #expect(fresh.peer == nil)
@@ -163,22 +163,38 @@ extension StreamChannel {
         _ = try talk.responder.seal([1])
         let second = try talk.responder.seal([2])
         #expect(talk.responder.rejection(of: second) == .unauthentic)
-        // A hello sent back to its maker: by its name as a responder, by its code as the initiator.
+        // A hello sent back to its maker does not open on either side of it.
         var mirrored = Conversation()
         #expect(mirrored.initiator.rejection(of: mirrored.hello) == .unauthentic)
         var entropy = SeededEntropy(seed: 4)
-        var itself = StreamChannel(responder: makeCluster(), me: ada, entropy: &entropy)
-        #expect(itself.rejection(of: mirrored.hello) == .echoed)
+        var itself = StreamChannel(responder: makeKeys(ada), entropy: &entropy)
+        #expect(itself.rejection(of: mirrored.hello) == .unauthentic)
+        // A node that calls itself by its own keys: nobody else could make that hello.
+        let twin = NodeID(high: 7, low: 7)
+        let twins = ChannelKeys(
+            cluster: makeCluster(), me: twin, exchange: makePair(ada),
+            peers: [ChannelKeys.Peer(node: ada, exchangeKey: makePair(ada).publicKey)])
+        var echo = Conversation(to: ada, responder: ada, initiatorKeys: twins)
+        #expect(echo.responder.rejection(of: echo.hello) == .echoed)
     }
 
-    @Test func `a hello for another node, another cluster or under another secret is refused`() {
+    @Test func `a hello for another node, another cluster or from outside the roster is refused`() {
         var misdirected = Conversation(responder: eve)
         #expect(misdirected.responder.rejection(of: misdirected.hello) == .unauthentic)
-        var foreign = Conversation(initiatorCluster: makeCluster(2))
-        #expect(foreign.responder.rejection(of: foreign.hello) == .foreignCluster)
-        let impostor = ClusterKey(id: makeCluster().id, secret: makeCluster(2).secret)
-        var forged = Conversation(initiatorCluster: impostor)
-        #expect(forged.responder.rejection(of: forged.hello) == .unauthentic)
+        var foreign = Conversation(initiatorKeys: makeKeys(ada, cluster: makeCluster(2)))
+        #expect(foreign.responder.rejection(of: foreign.hello) == .unauthentic)
+        var stranger = Conversation(responderKeys: makeKeys(bob, among: [bob, eve]))
+        #expect(stranger.responder.rejection(of: stranger.hello) == .unknownPeer)
+        let nowhere = Conversation(to: NodeID(high: 1, low: 1))
+        #expect(nowhere.hello.isEmpty)
+    }
+
+    @Test func `with the keys of a node and not the cluster's secret nobody gets further than the hello`() throws {
+        let outsider = ClusterKey(id: makeCluster().id, secret: makeCluster(2).secret)
+        var talk = Conversation(initiatorKeys: makeKeys(ada, cluster: outsider))
+        let reply = try talk.responder.receive(talk.hello).reply
+        #expect(talk.initiator.rejection(of: reply) == .unauthentic)
+        #expect(talk.responder.peer == nil)
     }
 
     @Test(arguments: ["GET / HTTP/1.1\r\n", "POST", "\u{16}\u{03}\u{01}", "\0MNX"])

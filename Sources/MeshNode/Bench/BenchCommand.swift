@@ -7,7 +7,10 @@ import Simulator
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure, and print one line of JSON a figure.",
-        subcommands: [BenchMesh.self, BenchRaft.self, BenchRoute.self, BenchSimulator.self])
+        subcommands: [
+            BenchCodec.self, BenchHandshake.self, BenchHostile.self, BenchMesh.self, BenchRaft.self,
+            BenchRoute.self, BenchSimulator.self,
+        ])
 }
 
 /// `meshnode bench sim`: how much faster than real time the simulator is.

@@ -70,12 +70,6 @@ package enum ConfigFile {
         }
         var mesh = NodeConfig.Mesh(listen: listen)
         mesh.advertise = try section.endpoint("advertise")
-        mesh.unprovenNetworks = try section.networks("unproven_networks")
-        guard listen.isLoopback || mesh.unprovenNetworks.contains(where: { $0.contains(listen) }) else {
-            throw section.error(
-                "listen", "\(listen) is not a loopback address",
-                advice: "peers are known only by the shared cluster key yet: name the trusted network in mesh.unproven_networks")
-        }
         try section.finish()
         return mesh
     }

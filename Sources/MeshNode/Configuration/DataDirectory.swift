@@ -18,6 +18,8 @@ struct DataDirectory {
     let path: String
     let identity: Identity
     let roster: Roster
+    /// The roster's keys for the channel.
+    let channelPeers: [ChannelKeys.Peer]
 
     var logPath: String { path + "/log" }
 
@@ -64,7 +66,12 @@ struct DataDirectory {
                 file: path, key: "name", problem: "this directory belongs to '\(entry.name)', the configuration says '\(name)'",
                 advice: "correct name or data_dir in the configuration")
         }
-        return DataDirectory(path: path, identity: identity, roster: roster)
+        guard let peers = roster.channelPeers else {
+            throw ConfigError(
+                file: genesisPath(path), problem: "lacks the public keys of its members: an older version made it",
+                advice: "make a new mesh with 'meshnode init'; nodes prove who they are by these keys")
+        }
+        return DataDirectory(path: path, identity: identity, roster: roster, channelPeers: peers)
     }
 
     /// Fills a new directory. Refuses one that is provisioned already.

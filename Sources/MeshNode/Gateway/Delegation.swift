@@ -65,7 +65,7 @@ package struct Delegation: Hashable, Sendable {
     }
 
     /// Reads a header's value and checks everything that needs no tables but the list of members.
-    /// - Parameter peer: who opened the stream that it came in; an unproven peer's word binds it all the same.
+    /// - Parameter peer: who opened the stream that it came in.
     package static func verify(
         _ header: String, from peer: NodeID, view: ClusterView, now: Instant
     ) throws(DelegationRefusal) -> Delegation {

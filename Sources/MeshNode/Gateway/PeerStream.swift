@@ -14,24 +14,20 @@ package protocol PeerSealing: Sendable {
     func makeResponder() -> StreamChannel
 }
 
-/// Sealing under the cluster's shared key.
-package struct ClusterKeySealing: PeerSealing {
-    private let cluster: ClusterKey
-    private let me: NodeID
+/// Sealing with the node's own keys, to and from the roster.
+package struct ChannelSealing: PeerSealing {
+    private let keys: ChannelKeys
 
-    package init(cluster: ClusterKey, me: NodeID) {
-        self.cluster = cluster
-        self.me = me
-    }
+    package init(keys: ChannelKeys) { self.keys = keys }
 
     package func makeInitiator(to peer: NodeID) -> StreamChannel {
         var entropy = SodiumEntropy()
-        return StreamChannel(initiatorTo: peer, cluster: cluster, me: me, entropy: &entropy)
+        return StreamChannel(initiatorTo: peer, keys: keys, entropy: &entropy)
     }
 
     package func makeResponder() -> StreamChannel {
         var entropy = SodiumEntropy()
-        return StreamChannel(responder: cluster, me: me, entropy: &entropy)
+        return StreamChannel(responder: keys, entropy: &entropy)
     }
 }
 
@@ -87,6 +83,7 @@ final class PeerStream: ChannelDuplexHandler {
             mode = .dead
             let hello = channel.start()
             mode = .sealed(channel)
+            guard !hello.isEmpty else { return context.close(promise: nil) }
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: hello)), promise: nil)
             limitHandshake(context)
         }

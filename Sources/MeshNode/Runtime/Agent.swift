@@ -38,11 +38,13 @@ struct Agent {
                 advice: isInUse ? "nothing was started" : "write an address of this machine; nothing was started")
         }
         let socket = try await LocalSocket.claim(config, logger: logger)
-        let cluster = ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret)
-        let mesh = try startMesh(cluster: cluster)
+        let keys = ChannelKeys(
+            cluster: ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret), me: data.identity.nodeID,
+            exchange: data.identity.exchange, peers: data.channelPeers)
+        let mesh = try startMesh(keys: keys)
         let gateway = try Gateway(
             config: config, core: mesh.core, identity: data.identity,
-            sealing: ClusterKeySealing(cluster: cluster, me: data.identity.nodeID), backendKeys: secrets.backendKeys)
+            sealing: ChannelSealing(keys: keys), backendKeys: secrets.backendKeys)
         let departure = Departure()
         let http = try await HTTPService.make(
             config: config, core: mesh.core, secrets: NodeSecrets(data.identity),
@@ -66,8 +68,7 @@ struct Agent {
     }
 
     /// Recovers the log and opens the mesh port.
-    private func startMesh(cluster: ClusterKey) throws -> MeshService {
-        let me = data.identity.nodeID
+    private func startMesh(keys: ChannelKeys) throws -> MeshService {
         let directory = try DurableDirectory(path: data.logPath)
         let log = try LogRecovery.run(directory, data: data, logger: logger)
         let epoch = try data.takeBootEpoch()
@@ -76,11 +77,11 @@ struct Agent {
         var effects: [NodeEffect] = []
         let brain = NodeBrain(
             setup: makeSetup(bootEpoch: epoch, replica: log.replica), recovery: log.recovery,
-            sealer: SharedKeyFrameSealer(cluster: cluster, me: me, bootEpoch: epoch, entropy: SodiumEntropy()),
+            sealer: PeerSessions(keys: keys, bootEpoch: epoch, entropy: SodiumEntropy()),
             random: SeededRandom(seed: seed), now: MonotonicClock.now(), into: &effects)
         do throws(UVError) {
             return try MeshService(
-                brain: brain, firstEffects: effects, endpoint: config.mesh.listen, cluster: cluster,
+                brain: brain, firstEffects: effects, endpoint: config.mesh.listen, keys: keys,
                 directory: directory, logger: logger)
         } catch {
             throw ConfigError(

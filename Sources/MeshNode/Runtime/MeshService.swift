@@ -15,7 +15,7 @@ final class MeshService: Service {
     private let loop: Mutex<NodeLoop?>
 
     init(
-        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, cluster: ClusterKey,
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: ChannelKeys,
         directory: sending DurableDirectory, logger: Logger
     ) throws(UVError) {
         mailbox = CoreMailbox()
@@ -23,7 +23,7 @@ final class MeshService: Service {
         core = LoopCore(mailbox: mailbox, publisher: publisher)
         loop = Mutex(
             try NodeLoop(
-                brain: brain, firstEffects: firstEffects, endpoint: endpoint, cluster: cluster, directory: directory,
+                brain: brain, firstEffects: firstEffects, endpoint: endpoint, keys: keys, directory: directory,
                 mailbox: mailbox, publisher: publisher, logger: logger,
                 wallClock: { Int64(Date().timeIntervalSince1970 * 1000) }))
     }

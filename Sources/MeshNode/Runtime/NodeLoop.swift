@@ -50,7 +50,7 @@ final class NodeLoop {
 
     /// Opens the sockets; nothing is sent before `run`.
     init(
-        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, cluster: ClusterKey,
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: ChannelKeys,
         directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, logger: Logger,
         wallClock: @escaping () -> Int64
     ) throws(UVError) {
@@ -69,7 +69,7 @@ final class NodeLoop {
         socket = try UDPSocket.bind(endpoint, on: loop) { [unowned self] bytes, source in
             deliver(.datagram(bytes, from: source))
         }
-        peers = PeerConnections(loop: loop, cluster: cluster, me: brain.me) { [unowned self] payload, kind, peer in
+        peers = PeerConnections(loop: loop, keys: keys) { [unowned self] payload, kind, peer in
             deliver(.streamMessage(payload, kind: kind, from: peer))
         }
         _ = try TCPListener.listen(on: endpoint, loop: loop) { [unowned self] in peers?.accept($0) }

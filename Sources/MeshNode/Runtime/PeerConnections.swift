@@ -43,19 +43,16 @@ final class PeerConnections {
     }
 
     private let loop: Loop
-    private let cluster: ClusterKey
-    private let me: NodeID
+    private let keys: ChannelKeys
     private let onMessage: ([UInt8], FrameKind, AuthenticatedPeer) -> Void
     private var outbound: [NodeID: Outbound] = [:]
     private var inbound: [ObjectIdentifier: Inbound] = [:]
 
     init(
-        loop: Loop, cluster: ClusterKey, me: NodeID,
-        onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void
+        loop: Loop, keys: ChannelKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void
     ) {
         self.loop = loop
-        self.cluster = cluster
-        self.me = me
+        self.keys = keys
         self.onMessage = onMessage
     }
 
@@ -84,7 +81,7 @@ final class PeerConnections {
 
     private func open(to node: NodeID, at endpoint: Endpoint) -> Outbound? {
         var entropy = SodiumEntropy()
-        let channel = StreamChannel(initiatorTo: node, cluster: cluster, me: me, entropy: &entropy)
+        let channel = StreamChannel(initiatorTo: node, keys: keys, entropy: &entropy)
         guard
             let connection = try? TCPConnection.connect(
                 to: endpoint, on: loop, onEvent: { [weak self] _, event in self?.handle(event, of: node) })
@@ -99,7 +96,8 @@ final class PeerConnections {
         guard let stream = outbound[node] else { return }
         switch event {
         case .opened:
-            if !stream.connection.write(stream.channel.start()) { stream.connection.close() }
+            let hello = stream.channel.start()
+            if hello.isEmpty || !stream.connection.write(hello) { stream.connection.close() }
         case .received(let bytes):
             guard let output = try? stream.channel.receive(bytes) else { return stream.connection.close() }
             if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
@@ -125,7 +123,7 @@ final class PeerConnections {
         var entropy = SodiumEntropy()
         let id = ObjectIdentifier(connection)
         inbound[id] = Inbound(
-            connection: connection, channel: StreamChannel(responder: cluster, me: me, entropy: &entropy),
+            connection: connection, channel: StreamChannel(responder: keys, entropy: &entropy),
             giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
         connection.begin { [weak self] _, event in self?.handle(event, from: id) }
     }
