@@ -87,6 +87,26 @@ struct FrameTests {
         mesh.deliver(letter)
     }
 
+    @Test("a leader's entry with a malformed configuration is refused, and the node goes on")
+    func malformedConfiguration() throws {
+        var (mesh, _) = try Self.makeMesh()
+        let core = mesh.brains[1].consensus
+        var sealer = SharedKeyFrameSealer(
+            cluster: BrainPair.key, me: mesh.ids[0], bootEpoch: 2, entropy: CountingEntropy(next: 202))
+        let entry = Entry(
+            index: core.lastIndex.next, term: core.term, time: .zero, kind: .configuration, payload: [1, 2, 3])
+        let append = RaftMessage.Append(
+            term: core.term, previous: core.log.lastPosition, entries: [entry], commitIndex: .zero, time: .zero)
+        var replica = ByteWriter()
+        replica.write(ReplicaID(1))
+        let frame = sealer.seal(RaftMessage.encode(.append(append)) + replica.bytes, kind: .raft, to: mesh.ids[1])
+        mesh.give(.datagram(frame, from: Endpoint(ipv4: 10, 0, 0, 1, port: 7946)), to: 1)
+        #expect(mesh.brains[1].makeView(at: mesh.now).counters.malformedPayloads == 1)
+        #expect(mesh.brains[1].consensus.lastIndex == core.lastIndex && mesh.brains[1].haltReason == nil)
+        mesh.run(for: .seconds(1))
+        #expect(mesh.isPrimary(0))
+    }
+
     @Test("an authentic frame of nonsense is counted as malformed", arguments: [FrameKind.raft, .node, .gossip])
     func nonsense(kind: FrameKind) throws {
         var (mesh, _) = try Self.makeMesh()
