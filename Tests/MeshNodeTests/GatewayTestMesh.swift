@@ -137,6 +137,7 @@ private struct TestCore: MeshCore {
     func now() -> Instant { mesh.now }
     func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply { throw .stopping }
     func readBarrier() async throws(CoreRefusal) {}
+    func removeMember(_ node: NodeID) async throws(CoreRefusal) { throw .stopping }
     func updates() -> AsyncStream<ClusterView> { AsyncStream { $0.finish() } }
 
     func publish(_ section: HealthSection) {

@@ -21,6 +21,7 @@ final class LocalCore: MeshCore {
         var listeners: [AsyncStream<ClusterView>.Continuation] = []
         var submitted: [AuthorityCommand] = []
         var members: [MemberView] = []
+        var removed: [NodeID] = []
         /// What the view shows while the node lags behind the log.
         var shown: (authority: AuthorityState, index: UInt64)?
     }
@@ -32,10 +33,12 @@ final class LocalCore: MeshCore {
     init(me: NodeID) {
         self.me = me
         _ = apply(.anchorClock(Self.unixStart))
+        change { $0.authority.raise(to: .current) }
     }
 
     var view: ClusterView { state.withLock { makeView($0) } }
     func now() -> Instant { state.withLock { $0.now } }
+    var removed: [NodeID] { state.withLock { $0.removed } }
     var submitted: [AuthorityCommand] { state.withLock { $0.submitted } }
 
     func advance(by span: Duration) { change { $0.now += span } }
@@ -77,6 +80,11 @@ final class LocalCore: MeshCore {
 
     func readBarrier() async throws(CoreRefusal) {
         guard state.withLock({ $0.hasPrimary }) else { throw .noQuorum }
+    }
+
+    func removeMember(_ node: NodeID) async throws(CoreRefusal) {
+        guard state.withLock({ $0.hasPrimary }) else { throw .noQuorum }
+        change { $0.removed.append(node) }
     }
 
     func updates() -> AsyncStream<ClusterView> {

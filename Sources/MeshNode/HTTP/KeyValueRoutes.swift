@@ -48,7 +48,7 @@ struct KeyValueRoutes {
 
     func write(_ exchange: Exchange) async throws -> Response {
         let key = try Self.key(exchange.parameter)
-        let condition = try Self.condition(exchange.request.headers)
+        let condition = try Self.condition(exchange)
         let body = try await exchange.body(limit: AuthorityLimits.standard.valueBytes)
         let reply = try await surface.commit(
             .putValue(
@@ -59,12 +59,12 @@ struct KeyValueRoutes {
 
     func delete(_ exchange: Exchange) async throws -> Response {
         let key = try Self.key(exchange.parameter)
-        _ = try await surface.commit(.deleteValue(key: key, condition: Self.condition(exchange.request.headers)))
+        _ = try await surface.commit(.deleteValue(key: key, condition: Self.condition(exchange)))
         return .noContent
     }
 
     /// Makes the view as new as the request asks: by default as new as anything committed before it arrived.
-    private func settle(_ exchange: Exchange) async throws(Problem) {
+    func settle(_ exchange: Exchange) async throws(Problem) {
         switch exchange.path.queryValue("consistency") ?? "linearizable" {
         case "local": return
         case "linearizable":
@@ -84,7 +84,14 @@ struct KeyValueRoutes {
 
     /// Several tags, `If-Match: *` and tags on `If-None-Match` are legal HTTP, but nothing that a compare-and-set needs;
     /// they are refused rather than half obeyed.
-    private static func condition(_ fields: HTTPFields) throws(Problem) -> ValueCondition {
+    private static func condition(_ exchange: Exchange) throws(Problem) -> ValueCondition {
+        let fields = exchange.request.headers
+        if let lock = exchange.path.queryValue("lock") {
+            guard let token = exchange.path.queryValue("token").flatMap({ UInt64($0) }),
+                fields[.ifMatch] == nil, fields[.ifNoneMatch] == nil
+            else { throw .invalid("`lock=NAME` goes with `token=TOKEN`, and without other conditions.") }
+            return .ifHolding(try LockRoutes.name(lock), token: LogIndex(token))
+        }
         switch (fields[.ifMatch], fields[.ifNoneMatch]) {
         case (nil, nil): return .none
         case (nil, "*"?): return .ifNoneMatchAny

@@ -125,11 +125,16 @@ extension HTTPSurface {
         case .status: cluster.status()
         case .events: try cluster.events(exchange)
         case .explainRoute: try await cluster.explain(exchange)
-        case .leave: try LeaveRoute(surface: self).leave(exchange)
+        case .leave: try await LeaveRoute(surface: self).leave(exchange)
+        case .removeMember: try await MemberRoutes(surface: self).remove(exchange)
         case .listValues: try await values.list(exchange)
         case .readValue: try await values.read(exchange)
         case .writeValue: try await values.write(exchange)
         case .deleteValue: try await values.delete(exchange)
+        case .listLocks: try await locks.list(exchange)
+        case .acquireLock: try await locks.acquire(exchange)
+        case .renewLock: try await locks.renew(exchange)
+        case .releaseLock: try await locks.release(exchange)
         case .listUsers: try users.list(exchange)
         case .createUser: try await users.create(exchange)
         case .setRole: try await users.setRole(exchange)
@@ -149,6 +154,7 @@ extension HTTPSurface {
     private var sessions: SessionRoutes { SessionRoutes(surface: self) }
     private var cluster: ClusterRoutes { ClusterRoutes(surface: self) }
     private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
+    private var locks: LockRoutes { LockRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
     private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
 }

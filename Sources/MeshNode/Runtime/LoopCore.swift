@@ -38,6 +38,14 @@ struct LoopCore: MeshCore {
         }
     }
 
+    func removeMember(_ node: NodeID) async throws(CoreRefusal) {
+        switch await ask({ .removeMember(node, reply: $0) }) {
+        case .committed: return
+        case .refused(let refusal): throw refusal
+        case .readable: preconditionFailure("a removal is never answered like a read")
+        }
+    }
+
     /// The loop answers every letter it takes, also when it stops.
     private func ask(_ letter: (@escaping @Sendable (NodeAnswer) -> Void) -> CoreMailbox.Letter) async -> NodeAnswer {
         await withCheckedContinuation { continuation in

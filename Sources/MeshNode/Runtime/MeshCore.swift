@@ -14,6 +14,8 @@ package protocol MeshCore: Sendable {
     /// Returns once `view` reflects everything that was committed anywhere before the call (read index, Ongaro's
     /// thesis §6.4).
     func readBarrier() async throws(CoreRefusal)
+    /// Takes a node out of the configuration; returns when that is committed.
+    func removeMember(_ node: NodeID) async throws(CoreRefusal)
     /// The current view and then every newer one; a slow reader misses intermediate ones.
     func updates() -> AsyncStream<ClusterView>
     /// Hands the newest load to gossip, e.g. after a request started or ended.
