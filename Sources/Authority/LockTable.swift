@@ -33,6 +33,12 @@ package struct LockTable: Equatable, Sendable {
     package var count: Int { locks.count }
     /// The lock as granted, even if it has expired and nobody has removed it: compare `expiresAt`.
     package subscript(name: LockName) -> Lock? { locks[name] }
+    /// Ascending by name, from after `after`. What has expired and was not removed yet is among them.
+    package func list(after: LockName? = nil, limit: Int) -> [(name: LockName, lock: Lock)] {
+        let names = locks.keys.filter { name in after.map { $0 < name } ?? true }.sorted().prefix(limit)
+        return names.compactMap { name in locks[name].map { (name, $0) } }
+    }
+
     /// Whether `AuthorityCommand.expireLocks` would remove any. Walks the table.
     package func hasExpired(at time: LogTime) -> Bool { locks.values.contains { $0.expiresAt <= time } }
 

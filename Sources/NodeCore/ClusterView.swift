@@ -81,11 +81,21 @@ package struct ConsensusView: Sendable {
     package let commitIndex: LogIndex
     package let appliedIndex: LogIndex
     package let voters: [NodeID]
+    /// Those who follow without voting.
+    package let observers: [NodeID]
+    /// A change of the configuration is appended and not finished.
+    package let isChanging: Bool
+    /// E as this node goes by it now.
+    package let electionTimeout: Duration
 
     package init(
         term: Term, role: Role, leader: NodeID?, leaderValidUntil: Instant, freshUntil: Instant,
-        commitIndex: LogIndex, appliedIndex: LogIndex, voters: [NodeID]
+        commitIndex: LogIndex, appliedIndex: LogIndex, voters: [NodeID], observers: [NodeID] = [],
+        isChanging: Bool = false, electionTimeout: Duration = .milliseconds(300)
     ) {
+        self.observers = observers
+        self.isChanging = isChanging
+        self.electionTimeout = electionTimeout
         self.term = term
         self.role = role
         self.leader = leader

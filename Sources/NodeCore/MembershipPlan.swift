@@ -44,6 +44,15 @@ package struct MembershipPlan {
     /// Nil if all is as it should be, or cannot be improved now.
     package func next() -> Configuration? { admission() ?? replacement() ?? promotion() ?? level() }
 
+    /// Without these members. Nil if nobody would vote any more, or nothing would change. The number of voters may become
+    /// even: the next learner makes it odd again, and taking a second vote away would leave fewer copies of the log.
+    package func removing(_ isRemoved: (ReplicaID) -> Bool) -> Configuration? {
+        let voters = configuration.voters.filter { !isRemoved($0) }
+        guard !voters.isEmpty, !configuration.isJoint else { return nil }
+        let target = change(voters: voters, learners: configuration.learners.filter { !isRemoved($0) })
+        return target == configuration ? nil : target
+    }
+
     private func admission() -> Configuration? {
         for node in nodes where node.isAlive {
             guard let replica = node.notice?.replica, !configuration.contains(replica),

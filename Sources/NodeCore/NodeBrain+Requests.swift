@@ -53,6 +53,7 @@ extension NodeBrain {
         }
         if !proposals.isEmpty { advanceProposals(now: now, into: &effects) }
         if !reads.isEmpty { advanceReads(now: now, into: &effects) }
+        if !removals.isEmpty { advanceRemovals(now: now, into: &effects) }
     }
 
     private mutating func advanceProposals(now: Instant, into effects: inout [NodeEffect]) {

@@ -20,6 +20,8 @@ package struct NodeBrain: Sendable {
     package let name: String
     let roster: Roster
     let featureLevel: FeatureLevel
+    /// Log time when this process first heard of a leader.
+    var bootedAt: LogTime?
     let timeoutPolicy: ElectionTimeoutPolicy
     let contacts: [Contact]
     var timing: NodeTiming
@@ -38,6 +40,7 @@ package struct NodeBrain: Sendable {
     private var beforeWrite: (log: WriteAheadLog, write: DurableWrite)?
     var proposals = ProposalTable()
     var reads = ReadTable()
+    var removals = RemovalTable()
     var duties = PrimaryDuties()
     var membershipDuties = MembershipDuties()
     var replicas: ReplicaBook
@@ -90,8 +93,7 @@ package struct NodeBrain: Sendable {
             }
         }
         membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
-        let notice = ReplicaNotice(replica: setup.replica, featureLevel: setup.featureLevel)
-        membership.publish(.replica, bytes: notice.encode(), now: now)
+        membership.publish(.replica, bytes: ownNotice.encode(), now: now)
         adoptConfiguration()
         tick(now: now, into: &effects)
     }
@@ -118,9 +120,11 @@ package struct NodeBrain: Sendable {
         case .submit(let request, let command):
             submit(command, for: request, now: now, into: &effects)
         case .readBarrier(let request): readBarrier(request, now: now, into: &effects)
+        case .removeMember(let request, let node): submitRemoval(of: node, for: request, now: now, into: &effects)
         case .forget(let request):
             proposals.remove(request: request)
             reads.remove(request)
+            removals.forget(request)
         case .publish(let section):
             membership.publish(section.id, bytes: section.encode(), now: now)
             noteMembersChanged()
@@ -145,6 +149,7 @@ package struct NodeBrain: Sendable {
     /// When `tick` is due next, if nothing else happens.
     package var nextDeadline: Instant {
         var next = min(membership.nextDeadline, proposals.nextDeadline, reads.nextDeadline, sealer.nextDeadline)
+        if !removals.isEmpty { next = min(next, removals.nextDeadline) }
         if haltReason == nil { next = min(next, consensus.nextDeadline) }
         return next
     }
@@ -188,7 +193,7 @@ package struct NodeBrain: Sendable {
             membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
         case .raft, .node:
             guard let place else { return }
-            receive(frame, fromPlace: place, now: now)
+            receive(frame, fromPlace: place, now: now, into: &effects)
         case .relay:
             guard let place else { return }
             forward(frame.payload, from: place, now: now, into: &effects)
@@ -196,12 +201,14 @@ package struct NodeBrain: Sendable {
             guard let place, let inner = openRelayed(frame.payload, through: place, now: now, into: &effects),
                 let origin = roster.place(of: inner.peer.node)
             else { return }
-            receive(inner, fromPlace: origin, now: now)
+            receive(inner, fromPlace: origin, now: now, into: &effects)
         }
     }
 
     /// What consensus or another brain said, directly or around a broken link.
-    private mutating func receive(_ frame: OpenedFrame, fromPlace place: Int, now: Instant) {
+    private mutating func receive(
+        _ frame: OpenedFrame, fromPlace place: Int, now: Instant, into effects: inout [NodeEffect]
+    ) {
         let peer = frame.peer.node
         switch frame.kind {
         case .gossip, .relay, .relayed: break
@@ -220,7 +227,7 @@ package struct NodeBrain: Sendable {
             do throws(DecodeError) {
                 let message = try PeerMessage(decoding: frame.payload)
                 noteHeard(peer, at: place, now: now)
-                handle(message, from: peer, now: now)
+                handle(message, from: peer, now: now, into: &effects)
             } catch {
                 counters.malformedPayloads += 1
             }
@@ -237,7 +244,9 @@ package struct NodeBrain: Sendable {
         membership.noteHeard(peer, now: now)
     }
 
-    private mutating func handle(_ message: PeerMessage, from peer: NodeID, now: Instant) {
+    private mutating func handle(
+        _ message: PeerMessage, from peer: NodeID, now: Instant, into effects: inout [NodeEffect]
+    ) {
         switch message {
         case .forward(let forwarded):
             guard haltReason == nil, roster.entry(of: peer) != nil else { return }
@@ -251,6 +260,10 @@ package struct NodeBrain: Sendable {
             proposals.refuse(attempt: attempt, retryAt: now + timing.refusalPause) { [replicas] leader in
                 replicas.node(of: leader) == peer
             }
+        case .removal(let node):
+            guard haltReason == nil, remove(node, now: now) else { return }
+            outbox.append((.node, PeerMessage.removed(node).encode(), peer))
+        case .removed(let node): noteRemoved(node, into: &effects)
         }
     }
 
@@ -296,7 +309,9 @@ package struct NodeBrain: Sendable {
         case .memberChanged(let member):
             noteMembersChanged()
             effects.append(.event(.memberChanged(member)))
-        case .sectionChanged: noteMembersChanged()
+        case .sectionChanged(let section, _):
+            if section == .replica { notePreferences() }
+            noteMembersChanged()
         }
     }
 
@@ -323,6 +338,7 @@ package struct NodeBrain: Sendable {
         case .roleChanged:
             viewVersion += 1
             duties.restart()
+            noteBooted(now: now)
             effects.append(.event(.roleChanged(consensus.role, consensus.term, leader: leader)))
         case .configurationChanged: adoptConfiguration()
         case .readReady(let round, let index): reads.resolve(round: round, index: index)
@@ -402,6 +418,9 @@ package struct NodeBrain: Sendable {
             effects.append(.answer(request, .refused(proposal.isResolved ? .stopping : .outcomeUnknown)))
         }
         for read in reads.takeAll() { effects.append(.answer(read.request, .refused(.stopping))) }
+        for removal in removals.take(where: { _ in true }) {
+            effects.append(.answer(removal.request, .refused(.outcomeUnknown)))
+        }
     }
 
     /// The leader that consensus knows, as a node.

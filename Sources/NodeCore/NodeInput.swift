@@ -27,6 +27,8 @@ package enum NodeInput: Sendable {
     case submit(RequestID, AuthorityCommand)
     /// Wait until this node has applied all that was committed before; answered by `NodeEffect.answer`.
     case readBarrier(RequestID)
+    /// Take a node out of the configuration; answered by `NodeEffect.answer` when that is committed.
+    case removeMember(RequestID, NodeID)
     /// The caller no longer waits; drop the request if it has not been sent.
     case forget(RequestID)
     /// This node's own newest health.

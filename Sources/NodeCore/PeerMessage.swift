@@ -1,17 +1,23 @@
 import Primitives
 import Raft
 
-/// What one brain asks another outside gossip and consensus: to propose on its behalf.
+/// What one brain asks another outside gossip and consensus: to propose on its behalf, commands and removals of nodes.
 ///
 /// ```
 /// forward  1 | count | ( attempt varint | envelope length, bytes ) ...
 /// refusal  2 | attempt varint
+/// removal  3 | node 16
+/// removed  4 | node 16
 /// ```
 enum PeerMessage: Hashable, Sendable {
     /// Append these, in this order.
     case forward([Forwarded])
     /// The forwarded attempt was not appended, and will not be.
     case refusal(attempt: UInt64)
+    /// Take this node out of the configuration.
+    case removal(of: NodeID)
+    /// The committed configuration does not contain it.
+    case removed(NodeID)
 
     struct Forwarded: Hashable, Sendable {
         /// Unique in the sender's process life.
@@ -37,6 +43,14 @@ enum PeerMessage: Hashable, Sendable {
             writer = ByteWriter(capacity: 16)
             writer.write(UInt8(2))
             writer.writeVarint(attempt)
+        case .removal(let node):
+            writer = ByteWriter(capacity: 17)
+            writer.write(UInt8(3))
+            writer.write(node)
+        case .removed(let node):
+            writer = ByteWriter(capacity: 17)
+            writer.write(UInt8(4))
+            writer.write(node)
         }
         return writer.bytes
     }
@@ -52,6 +66,8 @@ enum PeerMessage: Hashable, Sendable {
                         envelope: try reader.readBlob(limit: RaftMessage.payloadBytesMax))
                 })
         case 2: self = .refusal(attempt: try reader.readVarint())
+        case 3: self = .removal(of: try reader.readNodeID())
+        case 4: self = .removed(try reader.readNodeID())
         default: throw .invalid("peer message kind")
         }
         try reader.expectEnd()

@@ -212,15 +212,19 @@ extension Consensus {
 
     // MARK: Timer and tally
 
-    /// E, plus what rank, chance and lost elections add. Chance is drawn once for each start of the timer. The leader's
-    /// rank adds nothing: whoever campaigns against its silence cannot be in its way.
+    /// E, plus what rank, uptime, chance and lost elections add. Chance is drawn once for each start of the timer.
     mutating func restartElectionTimer(now: Instant) {
-        let rivals = configuration.voters.filter { $0 != leader }
-        let higherRanks = Set(rivals.map(config.priority)).filter { $0 > config.priority(of: replica) }
         let jitter = random.duration(in: .zero...config.electionJitter)
-        electionSpan =
-            config.electionTimeout * (1 + lostElections) + config.rankDelay * higherRanks.count + jitter
+        electionSpan = config.electionTimeout * (1 + lostElections) + preferenceDelay + jitter
         electionDeadline = now + electionSpan
+    }
+
+    /// What rank and uptime add to the election timeout: others are to campaign first. The leader counts for nothing:
+    /// whoever campaigns against its silence cannot be in its way.
+    var preferenceDelay: Duration {
+        let voters = configuration.voters.filter { $0 != leader }
+        let higherRanks = Set(voters.map(config.priority)).filter { $0 > config.priority(of: replica) }
+        return config.rankDelay * higherRanks.count + config.seniorityDelay(of: replica, among: voters)
     }
 
     private mutating func clearVotes() {

@@ -7,8 +7,7 @@ extension Consensus {
 
     /// Until when nobody else can have been elected, on this leader's clock; nil without a lease.
     package var leaseDeadline: Instant? {
-        guard role == .leader, !isLeaseForfeited, let sentAt = rounds.confirmedSentAt else { return nil }
-        return sentAt + config.leaseDuration
+        role == .leader && !isLeaseForfeited ? rounds.promisedUntil : nil
     }
 
     /// Whether this replica is the only possible leader at `now`. Ask at the moment of use: a process that slept
@@ -47,7 +46,10 @@ extension Consensus {
         let round = rounds.begin(at: now)
         let isCurrent = hasCommittedInTerm
         if isCurrent { leaderReads.attach(to: round, index: commitIndex) }
-        if let ownSlot { members[ownSlot].answeredRound = round }
+        if let ownSlot {
+            members[ownSlot].answeredRound = round
+            members[ownSlot].promisedRound = round
+        }
         let time = logTime(at: now)
         let surveysPeers = wantsSurvey(now: now)
         for slot in members.indices where slot != ownSlot {
@@ -78,14 +80,21 @@ extension Consensus {
         if !reply.heard.isEmpty { members[slot].heard = reply.heard }
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
+        if reply.promise >= config.leasePromise { members[slot].promisedRound = reply.round }
         members[slot].lastStamp = reply.stamp
+        if members[slot].missedCommit(known: reply.commitIndex, round: reply.round) { members[slot].isAppendDue = true }
+        if members[slot].hasForgotten(last: reply.last, round: reply.round) { members[slot].isAppendDue = true }
         confirmRounds(now: now, into: &effects)
         openReadRoundIfWanted(now: now, into: &effects)
     }
 
     private mutating func confirmRounds(now: Instant, into effects: inout [RaftEffect]) {
         let reached = electorate.greatestReached { members[$0].answeredRound }
-        guard let reached, rounds.confirm(through: reached) else { return }
+        let isNews = reached.map { rounds.confirm(through: $0) } ?? false
+        if let promised = electorate.greatestReached({ members[$0].promisedRound }) {
+            rounds.promise(through: promised, lease: config.leaseDuration)
+        }
+        guard let reached, isNews else { return }
         if let sentAt = rounds.confirmedSentAt, !isAlone { roundTrips.add(now - sentAt) }
         if hasCommittedInTerm, let sentAt = rounds.confirmedSentAt { freshness.confirm(commitIndex, at: sentAt) }
         releaseReads(through: reached, into: &effects)
@@ -107,7 +116,7 @@ extension Consensus {
         let heard = heartbeat.surveysPeers ? votersHeard(at: now) : []
         let answer = RaftMessage.HeartbeatReply(
             term: term, round: heartbeat.round, stamp: freshness.makeStamp(at: now), commitIndex: commitIndex,
-            heard: heard)
+            last: log.lastIndex, promise: durablePatience, heard: heard)
         reply(.heartbeatReply(answer), to: sender, into: &effects)
         if doubtfulTail != nil { reportLoss(to: sender, into: &effects) }
         if heartbeat.surveysPeers {
@@ -116,6 +125,15 @@ extension Consensus {
             }
         }
         askForReads(now: now, into: &effects)
+    }
+
+    /// For how long the vote is withheld after a leader's word, whatever of the log a crash would leave.
+    private var durablePatience: Duration {
+        guard durability.isTruncationDurable else { return .zero }
+        let current = config.electionTimeout
+        if history.current.index <= durability.durableIndex { return current }
+        let durable = history.statements.last { $0.index <= durability.durableIndex } ?? history.statements[0]
+        return min(current, settings.agreeing(with: durable.configuration.timeouts).electionTimeout)
     }
 
     private func votersHeard(at now: Instant) -> [ReplicaID] {

@@ -57,7 +57,9 @@ extension Consensus {
             precondition(
                 progress.inFlight.count <= config.maxAppendsInFlight,
                 "\(progress.inFlight.count) appends in flight to \(progress.replica)")
-            precondition(progress.answeredRound <= rounds.last, "\(progress.replica) answered the future")
+            precondition(
+                progress.promisedRound <= progress.answeredRound && progress.answeredRound <= rounds.last
+                    && progress.matchedDuringRound <= rounds.last, "\(progress.replica) answered the future")
             precondition(
                 slot != ownSlot || progress.match <= durability.durableIndex,
                 "own match \(progress.match) is beyond durable \(durability.durableIndex)")

@@ -47,10 +47,18 @@ extension Consensus {
         return history.statement(at: index).configuration
     }
 
-    /// Preferred leaders from now on: `RaftConfig.priorities`.
-    package mutating func prefer(_ priorities: [ReplicaID: Int]) {
+    /// Preferred leaders from now on: `RaftConfig.priorities` and `bootedAt`.
+    package mutating func prefer(_ priorities: [ReplicaID: Int], bootedAt: [ReplicaID: LogTime] = [:]) {
+        let former = preferenceDelay
         settings.priorities = priorities
+        settings.bootedAt = bootedAt
         config.priorities = priorities
+        config.bootedAt = bootedAt
+        // The timer of this leader's followers is drawn already.
+        guard role == .follower, let leaderContact, electionDeadline != .distantFuture else { return }
+        electionSpan += preferenceDelay - former
+        electionDeadline = leaderContact + electionSpan
+        nextDeadline = earliestDeadline
     }
 
     // MARK: Leader
@@ -62,7 +70,11 @@ extension Consensus {
         var ready: [ReplicaID] = []
         for slot in members.indices where configuration.learners.contains(members[slot].replica) {
             guard let catchUp = members[slot].catchUp else {
-                members[slot].catchUp = CatchUp(target: log.lastIndex, at: now)
+                var catchUp = CatchUp(target: log.lastIndex, at: now)
+                // It may hold everything already, and nothing more come for a long time.
+                catchUp.note(
+                    match: members[slot].match, last: log.lastIndex, timeout: config.electionTimeout, at: now)
+                members[slot].catchUp = catchUp
                 continue
             }
             let isReady = catchUp.isReady(
@@ -96,13 +108,9 @@ extension Consensus {
             return  // A hand-over waits for the target to hold the whole log: its successor, or a later tick, goes on.
         } else if configuration.isJoint {
             appendConfiguration(configuration.left, now: now, into: &effects)
-        } else if let timeouts = configuration.timeouts, isHeldByEveryVoter(history.current.index) {
+        } else if let timeouts = configuration.timeouts {
             appendConfiguration(configuration.with(timeouts.settled), now: now, into: &effects)
         }
-    }
-
-    private func isHeldByEveryVoter(_ index: LogIndex) -> Bool {
-        electorate.all.allSatisfy { members[$0].match >= index }
     }
 
     private mutating func appendConfiguration(
@@ -169,7 +177,15 @@ extension Consensus {
         electorate = Electorate(configuration, members: ids)
         ownSlot = ids.firstIndex(of: replica)
         let former = config.electionTimeout
+        let formerLease = config.leasePromise
         config = settings.agreeing(with: configuration.timeouts)
+        if role == .leader {
+            rounds.shorten(to: config.leaseDuration)
+            // What was promised for a shorter lease is no promise for a longer one.
+            if config.leasePromise > formerLease {
+                for slot in members.indices where slot != ownSlot { members[slot].promisedRound = 0 }
+            }
+        }
         // A longer timeout holds for the leader's last word too: it may count on it as soon as this is acknowledged.
         if let leaderContact {
             withholdsVotesUntil = max(withholdsVotesUntil, leaderContact + config.electionTimeout)

@@ -62,7 +62,7 @@ extension Consensus {
     mutating func replicate(to slot: Int, now: Instant, into effects: inout [RaftEffect]) {
         // An answer to an older append may show that the member needs no snapshot after all.
         if members[slot].mode == .snapshotting, members[slot].match >= log.base.index {
-            members[slot].endSnapshotting(through: members[slot].match, at: now)
+            members[slot].endSnapshotting(through: members[slot].match, round: rounds.last, at: now)
             releaseSnapshot()
         }
         if members[slot].next <= log.base.index || members[slot].mode == .snapshotting {
@@ -94,7 +94,7 @@ extension Consensus {
             term: term, previous: LogPosition(index: match, term: matchTerm), entries: [], commitIndex: commitIndex,
             time: logTime(at: now))
         effects.append(.send(.append(news), to: members[slot].replica))
-        members[slot].noteSent(through: match, commit: commitIndex, at: now)
+        members[slot].noteSent(through: match, commit: commitIndex, round: rounds.last, at: now)
     }
 
     private mutating func sendAppend(
@@ -108,7 +108,7 @@ extension Consensus {
             term: term, previous: LogPosition(index: before, term: previousTerm), entries: entries,
             commitIndex: commitIndex, time: logTime(at: now))
         effects.append(.send(.append(append), to: members[slot].replica))
-        members[slot].noteSent(through: before + entries.count, commit: commitIndex, at: now)
+        members[slot].noteSent(through: before + entries.count, commit: commitIndex, round: rounds.last, at: now)
     }
 
     mutating func handleAppendReply(
@@ -122,7 +122,7 @@ extension Consensus {
         switch reply.outcome {
         case .matched(let index):
             guard index <= log.lastIndex else { return }
-            let isNews = members[slot].noteMatched(index, at: now)
+            let isNews = members[slot].noteMatched(index, round: rounds.last, at: now)
             let match = members[slot].match
             members[slot].catchUp?.note(
                 match: match, last: log.lastIndex, timeout: config.electionTimeout, at: now)

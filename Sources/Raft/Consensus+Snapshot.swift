@@ -139,7 +139,7 @@ extension Consensus {
                 sendChunk(to: slot, now: now, into: &effects)
             }
         case .installed:
-            members[slot].endSnapshotting(through: reply.position.index, at: now)
+            members[slot].endSnapshotting(through: reply.position.index, round: rounds.last, at: now)
             releaseSnapshot()
             replicate(to: slot, now: now, into: &effects)
         }

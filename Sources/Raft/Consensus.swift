@@ -102,7 +102,7 @@ package struct Consensus: Sendable {
     var announcedConfiguration: LogIndex
     /// The latest moment by which `tick` must be called, if nothing else happens before. Kept, because its reader asks
     /// after every step.
-    package private(set) var nextDeadline: Instant
+    package internal(set) var nextDeadline: Instant
 
     struct Standing: Hashable, Sendable {
         let role: Role

@@ -59,6 +59,9 @@ struct Durability: Sendable {
 
     var isHardStateDurable: Bool { !isHardStateDirty && outstanding?.hasHardState != true }
 
+    /// A crash now would bring nothing back that was cut off.
+    var isTruncationDurable: Bool { truncateAfter == nil && outstanding?.truncateAfter == nil }
+
     mutating func noteHardStateChanged() { isHardStateDirty = true }
     mutating func noteDoubtSettled() { isDoubtSettled = true }
 

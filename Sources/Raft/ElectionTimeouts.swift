@@ -2,14 +2,14 @@ import Primitives
 
 /// The election timeout E as the log states it, in two numbers so that it can change while leases are held.
 ///
-/// A lease is safe as long as no voter forgets a leader's word sooner than the leader trusts it: the leader's number must
-/// not exceed any voter's. A replica that has not received the newest statement goes by the one before. So a change
-/// takes two steps, as joint consensus does for voters:
+/// A lease is safe as long as no voter that confirmed it forgets a leader's word sooner than the leader trusts it. So every
+/// answer to a heartbeat says for how long the vote is withheld (`HeartbeatReply.promise`), and only answers that promise
+/// enough renew the lease. That a voter is dead, or missed a change, then costs nothing but its own word. A change takes
+/// two steps, as joint consensus does for voters, so that the lease does not lapse on the way:
 ///
-///     a --> lease min(a, b), patience max(a, b) --every voter holds it--> b
+///     a --> lease min(a, b), patience max(a, b) --committed--> b
 ///
-/// Whichever of two successive statements a leader and a voter go by, lease <= patience. From the first to the last it
-/// need not be, hence the second step waits for every voter, not for a quorum.
+/// In the first, everyone's old promise is long enough; when it is committed, a quorum's new one is.
 package struct ElectionTimeouts: Hashable, Sendable {
     /// Outside this nothing is agreed on, nor decoded.
     package static let range: ClosedRange<Duration> = .milliseconds(10)...(.seconds(60))

@@ -36,8 +36,14 @@ struct Progress: Sendable {
     var snapshot: SnapshotTransfer?
     /// The commit index it was last told.
     private(set) var toldCommit = LogIndex.zero
+    /// The last round that was sent before it was told.
+    private(set) var toldDuringRound: UInt64 = 0
     /// The greatest round of this term that it answered.
     var answeredRound: UInt64 = 0
+    /// The greatest round that it answered with a promise as long as this leader's lease needs.
+    var promisedRound: UInt64 = 0
+    /// The last round that was sent before `match` was known: whoever answers a later one held all that.
+    private(set) var matchedDuringRound: UInt64 = 0
     /// The stamp of that answer.
     var lastStamp: UInt64?
     /// What it said it has applied.
@@ -66,7 +72,10 @@ struct Progress: Sendable {
         awaitedSince = nil
         snapshot = nil
         toldCommit = .zero
+        toldDuringRound = 0
         answeredRound = 0
+        promisedRound = 0
+        matchedDuringRound = 0
         lastStamp = nil
         knownCommit = .zero
         heard = []
@@ -83,20 +92,27 @@ struct Progress: Sendable {
         }
     }
 
-    mutating func noteSent(through last: LogIndex, commit: LogIndex, at now: Instant) {
-        toldCommit = max(toldCommit, commit)
+    /// `round` is the last that was sent.
+    mutating func noteSent(through last: LogIndex, commit: LogIndex, round: UInt64, at now: Instant) {
+        if commit > toldCommit {
+            toldCommit = commit
+            toldDuringRound = round
+        }
         guard last >= next else { return }
         inFlight.append(last)
         if awaitedSince == nil { awaitedSince = now }
         if mode == .replicating { next = last.next }
     }
 
-    /// Returns whether `match` advanced.
-    mutating func noteMatched(_ index: LogIndex, at now: Instant) -> Bool {
+    /// Returns whether `match` advanced. `round` is the last that was sent.
+    mutating func noteMatched(_ index: LogIndex, round: UInt64, at now: Instant) -> Bool {
         let answered = inFlight.prefix { $0 <= index }.count
         if answered > 0 { inFlight.removeFirst(answered) }
         let advanced = index > match
-        if advanced { match = index }
+        if advanced {
+            match = index
+            matchedDuringRound = round
+        }
         next = max(next, match.next)
         if advanced, mode == .probing {
             mode = .replicating
@@ -140,6 +156,24 @@ struct Progress: Sendable {
         next = shared.next
     }
 
+    /// It answered `round` and knows of no later commit than `commit`. Returns whether it was told more before: the news was
+    /// lost, or the member with it when it was started anew, and must be repeated.
+    mutating func missedCommit(known commit: LogIndex, round: UInt64) -> Bool {
+        guard commit < toldCommit, round > toldDuringRound else { return false }
+        toldCommit = commit
+        return true
+    }
+
+    /// It answered `round` and its log ends at `last`. Returns whether that is less than it acknowledged before: its disk
+    /// lied, and nothing that it said counts any longer. Its log is compared anew from the start.
+    mutating func hasForgotten(last: LogIndex, round: UInt64) -> Bool {
+        guard last < match, round > matchedDuringRound, mode != .snapshotting else { return false }
+        match = .zero
+        restartProbing()
+        next = last.next
+        return true
+    }
+
     mutating func beginSnapshotting() {
         guard mode != .snapshotting else { return }
         restartProbing()
@@ -147,10 +181,10 @@ struct Progress: Sendable {
     }
 
     /// It holds everything through `index`.
-    mutating func endSnapshotting(through index: LogIndex, at now: Instant) {
+    mutating func endSnapshotting(through index: LogIndex, round: UInt64, at now: Instant) {
         snapshot = nil
         mode = .probing
-        _ = noteMatched(index, at: now)
+        _ = noteMatched(index, round: round, at: now)
         next = match.next
     }
 

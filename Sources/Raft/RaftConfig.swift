@@ -58,6 +58,9 @@ package struct RaftConfig: Sendable {
     /// Preferred leaders: a voter with a greater number takes over from one with a smaller number once it is ready.
     /// Voters that are not named have 0.
     package var priorities: [ReplicaID: Int]
+    /// Since when each replica runs, in log time, as far as known: among equals the one that has been up for longest
+    /// campaigns first. It starts no hand-over.
+    package var bootedAt: [ReplicaID: LogTime]
     /// How long a preferred voter must have been caught up and well connected before the leader hands over.
     /// Default 3 s. Lower: quicker return to the preferred leader, more transfers when it flaps.
     package var transferStability: Duration
@@ -86,6 +89,7 @@ package struct RaftConfig: Sendable {
         snapshotChunkBytes = 128 << 10
         snapshotStallLimit = electionTimeout * 20
         priorities = [:]
+        bootedAt = [:]
         transferStability = .seconds(3)
         transferCooldown = .seconds(10)
     }
@@ -93,9 +97,10 @@ package struct RaftConfig: Sendable {
     /// While E changes, what leaders measure their lease by: never above any voter's `electionTimeout`. Otherwise E.
     package private(set) var leaseTimeout: Duration?
 
-    package var leaseDuration: Duration {
-        .nanoseconds((leaseTimeout ?? electionTimeout).inNanoseconds / 1000 * Int64(leasePerMille))
-    }
+    /// What those who confirm a lease must withhold their votes for.
+    package var leasePromise: Duration { leaseTimeout ?? electionTimeout }
+
+    package var leaseDuration: Duration { .nanoseconds(leasePromise.inNanoseconds / 1000 * Int64(leasePerMille)) }
 
     /// The same settings under the election timeouts that the log states: what depends on E keeps its proportion.
     package func agreeing(with timeouts: ElectionTimeouts?) -> RaftConfig {
@@ -113,6 +118,16 @@ package struct RaftConfig: Sendable {
         agreed.appendRetryInterval = scale(appendRetryInterval, timeouts.patience)
         agreed.readTimeout = scale(readTimeout, timeouts.patience)
         return agreed
+    }
+
+    /// Extra election timeout of a voter among those of its own priority: less in all than one rank makes, a step for each
+    /// that has been up for longer, or as long with a smaller id. Who is not known to be up at all comes last.
+    package func seniorityDelay(of replica: ReplicaID, among voters: [ReplicaID]) -> Duration {
+        guard !bootedAt.isEmpty else { return .zero }
+        let seniority = { (other: ReplicaID) in (bootedAt[other]?.milliseconds ?? .max, other) }
+        let equals = voters.filter { priority(of: $0) == priority(of: replica) }
+        let elders = equals.count { seniority($0) < seniority(replica) }
+        return rankDelay * elders / max(1, equals.count)
     }
 
     package func priority(of replica: ReplicaID) -> Int { priorities[replica] ?? 0 }

@@ -202,6 +202,8 @@ extension RaftMessage {
         writer.writeVarint(reply.round)
         writer.write(reply.stamp)
         writer.write(reply.commitIndex)
+        writer.write(reply.last)
+        writer.writeVarint(UInt64(reply.promise.inNanoseconds))
         writer.writeArray(reply.heard) { $0.write($1) }
     }
 
@@ -291,10 +293,17 @@ extension ByteReader {
             time: try readBoundedTime(), surveysPeers: try readBool())
     }
 
+    /// Up to an hour: no election timeout is that long.
+    private mutating func readPromise() throws(DecodeError) -> Duration {
+        let nanoseconds = try readVarint()
+        guard nanoseconds <= 3_600_000_000_000 else { throw .tooLong }
+        return .nanoseconds(Int64(nanoseconds))
+    }
+
     fileprivate mutating func readHeartbeatReply() throws(DecodeError) -> RaftMessage.HeartbeatReply {
         RaftMessage.HeartbeatReply(
             term: try readBoundedTerm(), round: try readBoundedCounter(), stamp: try readUInt64(),
-            commitIndex: try readBoundedIndex(),
+            commitIndex: try readBoundedIndex(), last: try readBoundedIndex(), promise: try readPromise(),
             heard: try readArray(limit: Configuration.memberCountMax) { (reader) throws(DecodeError) in
                 try reader.readReplicaID()
             })

@@ -166,10 +166,20 @@ package enum RaftMessage: Hashable, Sendable {
         package let stamp: UInt64
         /// What the replier has applied.
         package let commitIndex: LogIndex
+        /// The replier's last entry.
+        package let last: LogIndex
+        /// For how long the replier withholds its vote from others because of this heartbeat, a crash included: what its
+        /// durable log says of E. Zero if it does not know.
+        package let promise: Duration
         /// Voters heard within E, ascending; empty unless the heartbeat surveyed.
         package let heard: [ReplicaID]
 
-        package init(term: Term, round: UInt64, stamp: UInt64, commitIndex: LogIndex, heard: [ReplicaID] = []) {
+        package init(
+            term: Term, round: UInt64, stamp: UInt64, commitIndex: LogIndex, last: LogIndex = .zero,
+            promise: Duration = .zero, heard: [ReplicaID] = []
+        ) {
+            self.last = last
+            self.promise = promise
             self.term = term
             self.round = round
             self.stamp = stamp

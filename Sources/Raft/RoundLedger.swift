@@ -19,6 +19,11 @@ struct RoundLedger: Sendable {
     private(set) var confirmed: UInt64 = 0
     /// When it, or an older confirmed round, was sent.
     private(set) var confirmedSentAt: Instant?
+    /// The greatest round that a quorum answered with a promise long enough for the lease; never beyond `confirmed`.
+    private(set) var promised: UInt64 = 0
+    /// Until when the promises to it make the lease last.
+    private(set) var promisedUntil: Instant?
+    private var promisedSentAt: Instant?
     private var open: [Round] = []
 
     mutating func begin(at now: Instant) -> UInt64 {
@@ -33,16 +38,33 @@ struct RoundLedger: Sendable {
         guard number > confirmed else { return false }
         precondition(number <= last, "round \(number) was never sent: the last is \(last)")
         confirmed = number
-        let answered = open.prefix { $0.number <= number }
-        if let latest = answered.last { confirmedSentAt = latest.sentAt }
-        open.removeFirst(answered.count)
+        if let latest = open.last(where: { $0.number <= number }) { confirmedSentAt = latest.sentAt }
         return true
+    }
+
+    /// A quorum's promises to round `number` allow for a lease of this length from its send time.
+    mutating func promise(through number: UInt64, lease: Duration) {
+        guard number > promised else { return }
+        precondition(number <= confirmed, "round \(number) is promised, and answered only through \(confirmed)")
+        promised = number
+        let answered = open.prefix { $0.number <= number }
+        if let latest = answered.last { promisedSentAt = latest.sentAt }
+        open.removeFirst(answered.count)
+        promisedUntil = promisedSentAt.map { $0 + lease }
+    }
+
+    /// The lease is shorter from now on, also where it counts from an earlier round.
+    mutating func shorten(to lease: Duration) {
+        if let promisedSentAt, let until = promisedUntil { promisedUntil = min(until, promisedSentAt + lease) }
     }
 
     /// A new leadership: nothing of an earlier one counts.
     mutating func restart() {
         confirmed = 0
         confirmedSentAt = nil
+        promised = 0
+        promisedSentAt = nil
+        promisedUntil = nil
         open.removeAll(keepingCapacity: true)
     }
 }

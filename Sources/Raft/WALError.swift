@@ -12,6 +12,9 @@ package enum WALError: Error, Hashable, Sendable, CustomStringConvertible {
     case foreignReplica(file: String, found: ReplicaID, expected: ReplicaID)
     /// Written by another version of the program. Start the version that wrote it.
     case unknownVersion(file: String, found: UInt32)
+    /// An entry whose checksums are right states a configuration that this program cannot read: another version wrote it.
+    /// Start that one. Guessing who votes could elect two leaders.
+    case unknownConfiguration(at: LogIndex, cause: String)
 
     package var description: String {
         switch self {
@@ -25,6 +28,9 @@ package enum WALError: Error, Hashable, Sendable, CustomStringConvertible {
                 + " name this node's own data directory, never a copy of another's"
         case .unknownVersion(let file, let found):
             "\(file): has log format \(found), this program knows only \(WALFormat.version);"
+                + " start the program that wrote it"
+        case .unknownConfiguration(let index, let cause):
+            "log entry \(index): is intact, but this program cannot read the configuration in it (\(cause));"
                 + " start the program that wrote it"
         }
     }

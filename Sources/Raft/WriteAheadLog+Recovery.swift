@@ -47,6 +47,11 @@ extension WriteAheadLog {
                 hardState: state.slots.state.term, log: reached)
             return retired(owner, reason, state.slots, geometry, notes)
         }
+        for entry in scan.entries where entry.kind == .configuration {
+            do throws(DecodeError) { _ = try Configuration.decode(entry.payload) } catch {
+                throw .unknownConfiguration(at: entry.index, cause: "\(error)")
+            }
+        }
         return resume(
             scan, snapshots, slots: state.slots, owner: owner, geometry: geometry,
             lastSegment: segments[segments.count - 1], repairs: state.repairs + leftover, notes: notes)

@@ -40,6 +40,8 @@ package struct Scenario: Hashable, Sendable {
 
     package let nodes: Int
     package let seed: UInt64
+    /// A snapshot after so many entries, and as short a log; nil: as a real node.
+    package let snapshotAfterEntries: Int?
     /// Comments and settings before the first block, as written.
     package let header: [String]
     package let blocks: [Block]

@@ -31,12 +31,15 @@ package enum ScenarioParser {
         guard !blocks.isEmpty else {
             throw ScenarioError(line: 1, reason: "no block of commands followed by ---- was found")
         }
-        return Scenario(nodes: settings.nodes, seed: settings.seed, header: header, blocks: blocks)
+        return Scenario(
+            nodes: settings.nodes, seed: settings.seed, snapshotAfterEntries: settings.snapshotAfterEntries, header: header,
+            blocks: blocks)
     }
 
     private struct Settings {
         var nodes = 5
         var seed: UInt64 = 1
+        var snapshotAfterEntries: Int?
 
         mutating func read(_ paragraph: (line: Int, lines: [String])) throws(ScenarioError) {
             for (offset, line) in paragraph.lines.enumerated() where !line.hasPrefix("#") {
@@ -44,10 +47,12 @@ package enum ScenarioParser {
                 switch (words.first, words.count, words.count == 2 ? UInt64(words[1]) : nil) {
                 case ("nodes", 2, let count?) where (1...64).contains(count): nodes = Int(count)
                 case ("seed", 2, let value?): seed = value
+                case ("snapshot-after", 2, let count?) where (4...100_000).contains(count):
+                    snapshotAfterEntries = Int(count)
                 default:
                     throw ScenarioError(
                         line: paragraph.line + offset,
-                        reason: "'\(line)' is no setting; expected 'nodes 1...64' or 'seed NUMBER', or a '----' after commands")
+                        reason: "'\(line)' is no setting; expected 'nodes 1...64', 'seed NUMBER' or 'snapshot-after ENTRIES', or a '----' after commands")
                 }
             }
         }

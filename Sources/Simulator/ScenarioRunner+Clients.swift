@@ -138,11 +138,15 @@ extension ScenarioRunner {
     /// Nothing is promised to a client that does not look.
     mutating func begin(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let inner = Scenario.Command(text: command.text.dropFirst("begin".count).trimmingSpaces(), line: command.line)
-        let node = try node(inner)
+        var node = try node(inner)
         let request: RequestID
         switch inner.verb {
         case "put": request = world.submit(try putCommand(inner), to: node)
         case "get": request = world.readBarrier(at: node)
+        case "remove":
+            let (removed, asked) = try removal(inner)
+            request = world.removeMember(removed, on: asked)
+            node = asked
         case "login":
             guard let grant = world.makeGrant(for: try userName(inner), on: node) else { return ["401 no such user"] }
             request = world.submit(.grantSession(grant), to: node)
@@ -150,7 +154,7 @@ extension ScenarioRunner {
             guard let rotation = try rotation(inner) else { return ["no such session"] }
             request = world.submit(.rotateRefresh(rotation), to: node)
         default:
-            throw ScenarioError(line: command.line, reason: "only 'put', 'get', 'login' and 'refresh' can be begun")
+            throw ScenarioError(line: command.line, reason: "only 'put', 'get', 'login', 'refresh' and 'remove' can be begun")
         }
         if let label = inner.option("as") { begun[label] = (request, node) }
         return []
@@ -173,8 +177,8 @@ extension ScenarioRunner {
         let value = try require("value", command)
         let isNew = command.option("if") == "absent"
         return .putValue(
-            key: try valueKey(command), value: Array(value.utf8), condition: isNew ? .ifNoneMatchAny : .none,
-            author: .simulated)
+            key: try valueKey(command), value: Array(value.utf8),
+            condition: try holding(command) ?? (isNew ? .ifNoneMatchAny : .none), author: .simulated)
     }
 
     mutating func commit(_ command: AuthorityCommand, on node: Int) -> NodeAnswer? {
@@ -185,6 +189,8 @@ extension ScenarioRunner {
         let name = world.name(of: node)
         switch answer {
         case .refused(let refusal): return "refused on \(name): \(refusal.httpStatus) \(refusal.code)"
+        case .committed(.refused(.lockHeld(let token)), _): return "refused on \(name): 409 held under token \(token)"
+        case .committed(.refused(.notHolding), _): return "refused on \(name): 409 not the holder"
         case .committed(.refused(let refusal), _): return "refused on \(name): \(refusal)"
         case .committed(let reply, _): return "answered on \(name): \(reply)"
         case .readable: return "readable on \(name)"

@@ -40,6 +40,12 @@ extension ScenarioRunner {
         case "sessions": return sessionCounts()
         case "fill": return try fill(command)
         case "put": return try put(command)
+        case "lock": return try lock(command)
+        case "renew": return try renew(command)
+        case "unlock": return try unlock(command)
+        case "locks": return try heldLocks(command)
+        case "remove": return try remove(command)
+        case "configuration": return try configuration(command)
         case "get": return try get(command)
         case "verify": return verify()
         default:

@@ -31,6 +31,8 @@ package struct ScenarioRunner: Sendable {
     var refreshTokens: [String: Bytes32] = [:]
     /// Every successor that was ever proposed, in order; `T1` is the first.
     var successors: [Bytes32] = []
+    /// Locks that were granted and named, e.g. `as=L1`.
+    var locks: [String: NamedLock] = [:]
     /// Requests that were begun and named, e.g. `as=P1`, and the node that each was asked on.
     var begun: [String: (request: RequestID, node: Int)] = [:]
     private let scenario: Scenario
@@ -40,6 +42,7 @@ package struct ScenarioRunner: Sendable {
         self.scenario = scenario
         var settings = WorldSettings(nodes: scenario.nodes, seed: seed ?? scenario.seed)
         settings.keepsTraceLines = keepsTraceLines
+        settings.snapshotAfterEntries = scenario.snapshotAfterEntries
         settings.isRecorded = isRecorded
         world = World(settings)
     }

@@ -14,6 +14,17 @@ extension World {
         return request
     }
 
+    /// Asks a node to have another, or itself, taken out of the configuration.
+    package mutating func removeMember(_ member: Int, on node: Int) -> RequestID {
+        let request = takeRequest()
+        if nodes[node].isRunning {
+            step(node, .removeMember(request, nodes[member].id))
+        } else {
+            answers[request] = .refused(.stopping)
+        }
+        return request
+    }
+
     package mutating func readBarrier(at node: Int) -> RequestID {
         let request = takeRequest()
         if nodes[node].isRunning {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Ongaro's thesis §6.3: a command that the log holds twice takes effect once")
 struct ExactlyOnceTests {
-    @Test("committed, crashed before the reply, retried: one effect, the same answer")
+    @Test("case 28: committed, crashed before the reply, retried: one effect, the same answer")
     func retry() {
         var log = TestLog.started()
         let entry = log.envelope(.put("a", "1"), sequence: 50)
@@ -59,7 +59,7 @@ struct ExactlyOnceTests {
         #expect(log.state.values["k"]?.bytes == Array("6".utf8))
     }
 
-    @Test("retried after its origin was forgotten: an error, never run again")
+    @Test("case 29: retried after its origin was forgotten: an error, never run again")
     func forgottenClient() {
         var limits = AuthorityLimits()
         limits.clients = 2

@@ -21,7 +21,7 @@ struct RefreshTests {
         #expect(log.session(1)?.lastRefreshedAt == TestLog.epoch + .seconds(4 * 1800))
     }
 
-    @Test("committed, the leader died before the reply, retried elsewhere: the same successor, nobody signed out")
+    @Test("case 47: committed, the leader died before the reply, retried elsewhere: the same successor, nobody signed out")
     func lostReply() {
         var log = signedIn()
         let first = log.refresh(1, presented: 1, successor: 2)

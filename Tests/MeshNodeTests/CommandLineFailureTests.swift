@@ -118,13 +118,17 @@ extension RealProcesses {
                 let members = [try await ask(0, "members"), try await ask(1, "members")]
                 return members.allSatisfy { $0.lines.contains { $0.hasPrefix("solo3  left") } }
             }
-            try await pollUntil("a primary is known", within: .seconds(10)) {
-                try await ask(1, "status", "--json").json["primary"] != .null
+            try await pollUntil("a primary is known, and its vote counts no more", within: .seconds(10)) {
+                let status = try await ask(1, "status", "--json").json
+                return status["primary"] != .null && status["quorum"]["voters"].number == 2
             }
-            let refused = try await ask(1, "leave")
+            #expect(try await ask(0, "members").lines.contains { $0.hasPrefix("solo3  left") && $0.contains(" - ") })
+            let alive = try await ask(0, "members", "remove", "solo2", "--json")
+            #expect(alive.status == 1 && alive.complaint["error"].text == "member-alive", "\(alive.description)")
+            let refused = try await ask(1, "leave", "--keep-vote")
             #expect(refused.status == 1, "\(refused.description)")
-            #expect(refused.complaints.contains("only 1 of 3 voters") && refused.complaints.contains("--force"))
-            let forced = try await ask(1, "leave", "--force", "--json")
+            #expect(refused.complaints.contains("only 1 of 2 voters") && refused.complaints.contains("--force"))
+            let forced = try await ask(1, "leave", "--keep-vote", "--force", "--json")
             #expect(forced.json["left"] == .bool(true), "\(forced.description)")
             // Before that, it may be appended in vain: then the outcome is unknown.
             try await pollUntil("the last one knows no primary any more", within: .seconds(10)) {

@@ -79,6 +79,30 @@ extension RealProcesses {
             }
         }
 
+        @Test("locks are taken, kept and given back; a late holder's write is refused with exit 1")
+        func locks() async throws {
+            try await withAgent { solo in
+                try await pollUntil("the voter has said what its program knows", within: .seconds(10)) {
+                    try await solo.ask("locks", "acquire", "warm-up", "--ttl", "0.1").status == 0
+                }
+                let taken = try await solo.ask("locks", "acquire", "gpu zero", "--ttl", "60", "--json")
+                let token = taken.json["token"].number.map { String(Int($0)) } ?? ""
+                #expect(taken.status == 0 && !token.isEmpty, "\(taken.description)")
+                let held = try await solo.ask("locks", "acquire", "gpu zero")
+                #expect(held.status == 1 && held.complaints.contains("under token \(token)"), "\(held.description)")
+                #expect(try await solo.ask("kv", "put", "owner", "one", "--lock", "gpu zero", "--token", token).status == 0)
+                let late = try await solo.ask("kv", "put", "owner", "two", "--lock", "gpu zero", "--token", "1", "--json")
+                #expect(late.status == 1 && late.complaint["error"].text == "not-holding", "\(late.description)")
+                let kept = try await solo.ask("locks", "renew", "gpu zero", "--token", token, "--ttl", "90")
+                #expect(kept.output == "kept gpu zero, token \(token), for 90.0 s\n", "\(kept.description)")
+                let list = try await solo.ask("locks", "list")
+                #expect(list.lines.contains { $0.hasPrefix("gpu zero") && $0.contains(token) }, "\(list.description)")
+                #expect(try await solo.ask("locks", "release", "gpu zero", "--token", token).output == "released gpu zero\n")
+                #expect(try await solo.ask("locks", "release", "gpu zero", "--token", token).status == 1)
+                #expect(try await solo.ask("kv", "put", "owner", "--lock", "gpu").status == 2, "a lock without its token")
+            }
+        }
+
         @Test("users, sessions and keys: added, changed, listed and ended, and the agent's log says by whom")
         func people() async throws {
             try await withAgent { solo in

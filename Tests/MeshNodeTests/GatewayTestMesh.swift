@@ -152,6 +152,9 @@ private struct TestCore: MeshCore {
         _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void
     ) { answer(.failure(.stopping)) }
     func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) { answer(.success(())) }
+    func removeMember(_ node: NodeID, then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
+        answer(.failure(.stopping))
+    }
     func updates() -> AsyncStream<ClusterView> { AsyncStream { $0.finish() } }
 
     func publish(_ section: HealthSection) {

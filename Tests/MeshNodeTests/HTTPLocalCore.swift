@@ -21,6 +21,7 @@ final class LocalCore: MeshCore {
         var listeners: [AsyncStream<ClusterView>.Continuation] = []
         var submitted: [AuthorityCommand] = []
         var members: [MemberView] = []
+        var removed: [NodeID] = []
         /// What the view shows while the node lags behind the log.
         var shown: (authority: AuthorityState, index: UInt64)?
     }
@@ -32,10 +33,12 @@ final class LocalCore: MeshCore {
     init(me: NodeID) {
         self.me = me
         _ = apply(.anchorClock(Self.unixStart))
+        change { $0.authority.raise(to: .current) }
     }
 
     var view: ClusterView { state.withLock { makeView($0) } }
     func now() -> Instant { state.withLock { $0.now } }
+    var removed: [NodeID] { state.withLock { $0.removed } }
     var submitted: [AuthorityCommand] { state.withLock { $0.submitted } }
 
     func advance(by span: Duration) { change { $0.now += span } }
@@ -79,6 +82,12 @@ final class LocalCore: MeshCore {
 
     func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
         answer(state.withLock { $0.hasPrimary } ? .success(()) : .failure(.noQuorum))
+    }
+
+    func removeMember(_ node: NodeID, then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
+        guard state.withLock({ $0.hasPrimary }) else { return answer(.failure(.noQuorum)) }
+        change { $0.removed.append(node) }
+        answer(.success(()))
     }
 
     func updates() -> AsyncStream<ClusterView> {

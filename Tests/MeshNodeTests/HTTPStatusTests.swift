@@ -48,10 +48,13 @@ struct HTTPStatusTests {
             #expect(!reply.body.contains("0909"))
             let quorum = try #require(json["quorum"] as? [String: Any])
             #expect(quorum["has_quorum"] as? Bool == true && quorum["needed"] as? Int == 1)
+            #expect(quorum["observers"] as? Int == 0 && quorum["is_changing"] as? Bool == false)
+            #expect(json["election_timeout_ms"] as? Int == 300)
             let members = try #require(json["members"] as? [[String: Any]])
             let member = members[0]
             #expect(member["name"] as? String == "vengeance" && member["state"] as? String == "alive")
             #expect(member["address"] as? String == "127.0.0.1:7947")
+            #expect(member["is_voter"] as? Bool == false && member["is_observer"] as? Bool == false)
             #expect(member["http"] as? String == "http://127.0.0.1:3001")
             #expect(member["class"] as? String == "core" && member["rank"] as? Int == 7)
             #expect(member["incarnation"] as? String == "4.1" && member["round_trip_ms"] as? Double == 0.31)

@@ -92,6 +92,25 @@ struct FrameTests {
         mesh.deliver(letter)
     }
 
+    @Test("a leader's entry with a malformed configuration is refused, and the node goes on")
+    func malformedConfiguration() throws {
+        var (mesh, _) = try Self.makeMesh()
+        var voice = Voice(of: 0, mesh)
+        voice.connect(to: 1, &mesh)
+        let core = mesh.brains[1].consensus
+        let entry = Entry(
+            index: core.lastIndex.next, term: core.term, time: .zero, kind: .configuration, payload: [1, 2, 3])
+        let append = RaftMessage.Append(
+            term: core.term, previous: core.log.lastPosition, entries: [entry], commitIndex: .zero, time: .zero)
+        var replica = ByteWriter()
+        replica.write(ReplicaID(1))
+        voice.say(RaftMessage.encode(.append(append)) + replica.bytes, .raft, to: 1, &mesh)
+        #expect(mesh.brains[1].makeView(at: mesh.now).counters.malformedPayloads == 1)
+        #expect(mesh.brains[1].consensus.lastIndex == core.lastIndex && mesh.brains[1].haltReason == nil)
+        mesh.run(for: .seconds(1))
+        #expect(mesh.isPrimary(0))
+    }
+
     @Test("an authentic frame of nonsense is counted as malformed", arguments: [FrameKind.raft, .node, .gossip])
     func nonsense(kind: FrameKind) throws {
         var (mesh, _) = try Self.makeMesh()

@@ -90,7 +90,7 @@ struct RequestTests {
         }
     }
 
-    @Test("a change that a lost primary may have appended is never called refused", arguments: [0, 1])
+    @Test("case 46: a change that a lost primary may have appended is never called refused", arguments: [0, 1])
     func outcomeUnknown(place: Int) throws {
         var mesh = try Self.makeMesh()
         // n1 does not know yet that it is alone, or alone with n2.
@@ -152,7 +152,7 @@ struct RequestTests {
         #expect(mesh.answers[request] == .refused(.overloaded))
     }
 
-    @Test("a failed disk stops the node: what waits is answered honestly, what comes is refused, others go on")
+    @Test("case 35: a failed disk stops the node: what waits is answered honestly, what comes is refused, others go on")
     func haltedDisk() throws {
         var mesh = try Self.makeMesh()
         mesh.failingDisks = [0]

@@ -44,6 +44,21 @@ import Testing
         #expect(solo.takeSent().isEmpty)
     }
 
+    @Test("a follower that starts anew in an idle mesh hears at once what is committed")
+    func restarted() throws {
+        let cluster = ConsensusCluster(3, seed: 4)
+        try #require(cluster.run(within: .seconds(3)) { cluster.leader.map { cluster.holdsLease($0) } ?? false })
+        let leader = try #require(cluster.leader)
+        for value in UInt8(0)..<5 { cluster.propose([value], on: leader) }
+        cluster.run(for: .milliseconds(100))
+        let commit = cluster.core(leader).commitIndex
+        let follower = (leader + 1) % 3
+        cluster.crash(follower)
+        cluster.restart(follower)
+        #expect(cluster.run(within: .milliseconds(100)) { cluster.core(follower).commitIndex == commit })
+        #expect(cluster.core(leader).commitIndex == commit && cluster.violations.isEmpty)
+    }
+
     @Test("a commit that a later append will tell of is not told by itself")
     func pipelined() {
         var solo = leader()

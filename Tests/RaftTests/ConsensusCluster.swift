@@ -417,6 +417,17 @@ final class ConsensusCluster {
             entries: disk.entries.dropLast(), doubtfulTail: LogPosition(index: last.index, term: last.term))
     }
 
+    /// The disk never stored what it said it did after the first `kept` entries, and leaves no trace of them.
+    func forgetTail(of place: Int, keeping kept: Int) {
+        setDisk(place, entries: Array(nodes[place].disk.entries.prefix(kept)))
+    }
+
+    /// The disk holds this log, and no trace of another.
+    func setDisk(_ place: Int, entries: [Entry]) {
+        precondition(nodes[place].core == nil, "\(place) is running")
+        nodes[place].disk = nodes[place].disk.with(entries: entries, doubtfulTail: nil)
+    }
+
     /// Everything after the first `kept` entries of the log cannot be read, and is known to have been acknowledged.
     func loseTail(of place: Int, keeping kept: Int) {
         precondition(nodes[place].core == nil, "\(place) is running")

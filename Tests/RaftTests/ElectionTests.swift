@@ -202,6 +202,25 @@ import Testing
         #expect(solo.core.nextDeadline == Instant.zero + .milliseconds(125), "another has that rank, too")
     }
 
+    @Test("uptime breaks ties between equal ranks in the timeouts, and outweighs no rank")
+    func uptime() {
+        var config = RaftConfig(electionTimeout: .milliseconds(100))
+        config.electionJitter = .zero
+        let due = { (boots: [Int: Int64], ranks: [Int: Int]) -> Duration in
+            config.bootedAt = [:]
+            for (voter, time) in boots { config.bootedAt[SoloReplica.id(voter)] = LogTime(milliseconds: time) }
+            config.priorities = [:]
+            for (voter, rank) in ranks { config.priorities[SoloReplica.id(voter)] = rank }
+            return SoloReplica(voters: 5, config: config).core.nextDeadline - Instant.zero
+        }
+        #expect(due([:], [:]) == .milliseconds(100))
+        #expect(due([1: 1, 2: 2, 3: 3], [:]) == .milliseconds(100), "the eldest waits for nobody")
+        #expect(due([1: 9, 2: 2, 3: 3], [:]) == .milliseconds(110), "two elders of five equals, 5 ms each")
+        #expect(due([2: 2, 3: 3, 4: 3, 5: 7], [:]) == .milliseconds(120), "not known to be up: last, and below a rank")
+        #expect(due([1: 9, 2: 2, 3: 3], [2: 7]) == .microseconds(131_250), "a rank, and one elder of four equals")
+        #expect(due([1: 5, 2: 5, 3: 5], [:]) == .milliseconds(100), "ids decide in the end")
+    }
+
     @Test("a candidate whose disk has not finished does not start another term")
     func slowDisk() {
         var solo = SoloReplica()

@@ -96,6 +96,21 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
+    @Test("thesis §4.2.1: a learner that holds everything is ready in time, also where nothing more comes")
+    func readyWhileIdle() throws {
+        let cluster = ConsensusCluster(4, voters: [0, 1, 2])
+        try #require(cluster.run(within: .seconds(3)) { cluster.leader.map { cluster.holdsLease($0) } ?? false })
+        let leader = try #require(cluster.leader)
+        cluster.run(for: .milliseconds(50))
+        cluster.change(to: [0, 1, 2], learners: [3], on: leader)
+        cluster.run(for: .seconds(1))
+        #expect(cluster.core(3).commitIndex == cluster.core(leader).lastIndex)
+        #expect(cluster.readyLearners(on: leader).isEmpty, "it was asked about for the first time")
+        cluster.run(for: .seconds(4))
+        #expect(cluster.readyLearners(on: leader) == [3])
+        #expect(cluster.violations.isEmpty)
+    }
+
     @Test("Raft §6: a configuration is in force when it is appended, and an earlier one when it is truncated")
     func rollback() throws {
         let cluster = try cluster(5, voters: [0, 1, 2, 3, 4])

@@ -26,8 +26,8 @@ import Testing
                 time: LogTime(milliseconds: 9), surveysPeers: true)),
         .heartbeatReply(
             .init(
-                term: Term(5), round: 12, stamp: .max, commitIndex: LogIndex(4),
-                heard: [ReplicaID(1), ReplicaID(2)])),
+                term: Term(5), round: 12, stamp: .max, commitIndex: LogIndex(4), last: LogIndex(9),
+                promise: .milliseconds(300), heard: [ReplicaID(1), ReplicaID(2)])),
         .tailQuery(.init(term: Term(5), tail: LogPosition(index: LogIndex(9), term: Term(4)))),
         .tailReply(
             .init(
@@ -103,6 +103,14 @@ import Testing
         #expect(throws: DecodeError.invalid("entry term")) {
             try RaftMessage.decode(RaftMessage.encode(.append(append)))
         }
+    }
+
+    @Test("an entry with a malformed configuration is refused with its message", arguments: [[], [9, 9], [1]] as [[UInt8]])
+    func malformedConfiguration(payload: [UInt8]) {
+        let entry = Entry(index: LogIndex(1), term: Term(1), time: .zero, kind: .configuration, payload: payload)
+        let append = RaftMessage.Append(
+            term: Term(1), previous: .zero, entries: [entry], commitIndex: .zero, time: .zero)
+        #expect(throws: DecodeError.self) { try RaftMessage.decode(RaftMessage.encode(.append(append))) }
     }
 
     @Test("counters near overflow are refused")

@@ -163,8 +163,11 @@ struct SoloReplica {
         receive(.appendReply(.init(term: core.term, outcome: .matched(LogIndex(index)))), from: follower)
     }
 
-    mutating func answer(_ round: UInt64, from follower: Int) {
-        let reply = RaftMessage.HeartbeatReply(term: core.term, round: round, stamp: 0, commitIndex: .zero)
+    /// As a follower that holds everything, and withholds its vote for as long as this replica would.
+    mutating func answer(_ round: UInt64, from follower: Int, last: LogIndex? = nil, promise: Duration? = nil) {
+        let reply = RaftMessage.HeartbeatReply(
+            term: core.term, round: round, stamp: 0, commitIndex: core.commitIndex, last: last ?? core.lastIndex,
+            promise: promise ?? core.electionTimeout)
         receive(.heartbeatReply(reply), from: follower)
     }
 

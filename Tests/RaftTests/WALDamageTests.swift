@@ -52,7 +52,7 @@ struct WALDamageTests {
         #expect(healed.verdict == .clean && healed.entries == entries + [WALBench.entry(5, term: 3)], comment)
     }
 
-    @Test("a tail cut at any byte leaves a clean prefix, and what is missing is in doubt")
+    @Test("case 32: a tail cut at any byte leaves a clean prefix, and what is missing is in doubt")
     func cutEverywhere() throws {
         let bench = Self.bench()
         let size = try bench.disk.read(WALBench.segment).count
@@ -69,7 +69,7 @@ struct WALDamageTests {
         }
     }
 
-    @Test("every single bit of the log may flip: no wrong entry, no silent loss")
+    @Test("case 38: every single bit of the log may flip: no wrong entry, no silent loss")
     func flipEverywhere() throws {
         let bench = Self.bench()
         let size = try bench.disk.read(WALBench.segment).count
@@ -85,7 +85,7 @@ struct WALDamageTests {
         }
     }
 
-    @Test("a vote survives the rot of any bit of either slot, and its repair is complete")
+    @Test("case 40: a vote survives the rot of any bit of either slot, and its repair is complete")
     func slotRot() throws {
         let bench = Self.bench()
         for (file, other) in [("hard-state-a", "hard-state-b"), ("hard-state-b", "hard-state-a")] {
@@ -130,7 +130,7 @@ struct WALDamageTests {
         #expect(try bench.recover().verdict == .newReplica(.hardStateStale(hardState: .zero, log: Term(2))))
     }
 
-    @Test("valid records after the damage: faulty, from the damaged entry to the last")
+    @Test("case 33: valid records after the damage: faulty, from the damaged entry to the last")
     func faulty() throws {
         var bench = Self.bench()
         bench.disk.flip(bit: (Self.recordOffset(1) + 64 + 5) * 8, of: WALBench.segment)

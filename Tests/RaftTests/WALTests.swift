@@ -111,6 +111,15 @@ struct WALTests {
         #expect(try bench.recover().verdict == .newReplica(.hardStateLost))
     }
 
+    @Test("an intact entry with a configuration that this program cannot read is told in words, and nothing is started")
+    func unknownConfiguration() throws {
+        var bench = termOne()
+        let index = try bench.recover().log.lastPosition.index.next
+        bench.commit([Entry(index: index, term: Term(1), time: .zero, kind: .configuration, payload: [9, 9, 9])])
+        let error = #expect(throws: WALError.self) { try bench.recover() }
+        #expect(error?.description.contains("log entry \(index)") == true, "\(String(describing: error))")
+    }
+
     @Test("a directory that lost its promises can begin again under a new replica id")
     func replaced() throws {
         var bench = termOne()

@@ -7,12 +7,14 @@ struct LeaveCommand: AsyncParsableCommand {
         commandName: "leave", abstract: "Let this machine's node say goodbye to the mesh, and end its agent.",
         discussion: """
             The others show it as 'left' at once, instead of waiting for it and suspecting it. Requests under way are \
-            finished first. It stays a voter of the mesh, so a quorum still counts it; 'meshnode run' brings it back. Refused if \
-            the mesh could decide nothing without it, unless --force is given. Only through the local socket. SIGTERM does the \
-            same without asking about the quorum.
+            finished first. Its vote is taken out of the mesh before, so that no quorum counts it; 'meshnode run' brings it back, \
+            without a vote until it has kept up for a while. With --keep-vote it stays a voter, for a short absence, as SIGTERM \
+            leaves it. Refused if the mesh could decide nothing without it, unless --force is given. Only through the local \
+            socket.
             """)
 
     @Flag(help: "Leave even if no quorum remains.") var force = false
+    @Flag(help: "Stay a voter: the quorum goes on counting it.") var keepVote = false
     @OptionGroup(title: "Which Agent") var local: LocalAgentOptions
     @Flag(help: "Print JSON, for programs.") var json = false
 
@@ -23,7 +25,8 @@ struct LeaveCommand: AsyncParsableCommand {
         try await Failure.explained(json: json) {
             let socket = try await AgentLocator(local, url: nil, user: nil, json: json).locateSocket()
             let agent = AgentLink(.socket(socket), json: json)
-            let path = "/mesh/v1/leave" + (force ? "?force=true" : "")
+            let query = [force ? "force=true" : nil, keepVote ? "keep_vote=true" : nil].compactMap { $0 }
+            let path = "/mesh/v1/leave" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
             let document = try await agent.client.send(.POST, path).json
             let hasEnded = await waitForEnd(of: document["pid"]?.integer ?? 0)
             let name = document["node"].shown

@@ -85,6 +85,8 @@ struct MeshClient: Sendable {
             let http: String?
             let isPrimary: Bool
             let isVoter: Bool
+            /// Nil from a program that does not say.
+            let isObserver: Bool?
             let `class`: String?
             let rank: Int?
             let incarnation: String
@@ -95,6 +97,7 @@ struct MeshClient: Sendable {
             let hasQuorum: Bool
             let voters: Int
             let reachable: Int
+            let observers: Int?
         }
         let node: String
         let term: UInt64
@@ -102,6 +105,7 @@ struct MeshClient: Sendable {
         let role: String
         let commitIndex: UInt64
         let quorum: Quorum
+        let electionTimeoutMs: Int?
         let isIsolated: Bool
         let members: [Member]
     }

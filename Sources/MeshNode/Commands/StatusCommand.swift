@@ -28,7 +28,11 @@ enum StatusTable {
     static func render(_ status: MeshClient.Status) -> [String] {
         let primary = status.primary.map { "\($0) is primary" } ?? "no primary known here"
         let quorum = "\(status.quorum.reachable) of \(status.quorum.voters) voters reachable"
-        var lines = ["\(primary), term \(status.term), as \(status.node) sees it; \(quorum)", ""]
+        let observers = status.quorum.observers.map { $0 == 0 ? "" : ", \($0) observing" } ?? ""
+        let timeout = status.electionTimeoutMs.map { "; election timeout \($0) ms" } ?? ""
+        var lines = [
+            "\(primary), term \(status.term), as \(status.node) sees it; \(quorum)\(observers)\(timeout)", "",
+        ]
         lines.append(row("node", "state", "cpu", "gpu", "memory", "running", "http"))
         for member in status.members {
             let health = member.health

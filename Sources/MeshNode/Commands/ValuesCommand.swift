@@ -71,19 +71,23 @@ struct ValuesCommand: AsyncParsableCommand {
     struct Put: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Store a value and print its revision.",
-            usage: "meshnode kv put <key> [<value>] [--if-revision <revision> | --if-absent] [<options>]",
+            usage:
+                "meshnode kv put <key> [<value>] [--if-revision <revision> | --if-absent | --lock <name> --token <token>] [<options>]",
             discussion: "Without VALUE, or with '-', the value is what comes on standard input, byte for byte.")
 
         @Argument(help: "The key, 1 to 512 bytes.") var key: String
         @Argument(help: "The value.") var value: String?
         @Option(help: ArgumentHelp("Only if it has this revision now.", valueName: "revision")) var ifRevision: UInt64?
         @Flag(help: "Only if there is no such value yet.") var ifAbsent = false
+        @Option(help: ArgumentHelp("Only while this lock is held under --token.", valueName: "name")) var lock: String?
+        @Option(help: ArgumentHelp("The lock's token.", valueName: "token")) var token: UInt64?
         @OptionGroup(title: "Common") var options: AgentOptions
 
         func validate() throws {
-            guard ifRevision == nil || !ifAbsent else {
-                throw ValidationError("Give --if-revision or --if-absent, not both.")
+            guard [ifRevision != nil, ifAbsent, lock != nil].count(where: { $0 }) <= 1 else {
+                throw ValidationError("Give one of --if-revision, --if-absent and --lock.")
             }
+            guard (lock == nil) == (token == nil) else { throw ValidationError("Give --lock and --token together.") }
         }
 
         func run() async throws {
@@ -95,8 +99,9 @@ struct ValuesCommand: AsyncParsableCommand {
                 var fields = ["Content-Type": "application/octet-stream"]
                 if let ifRevision { fields["If-Match"] = "\"\(ifRevision)\"" }
                 if ifAbsent { fields["If-None-Match"] = "*" }
+                let holding = lock.flatMap { name in token.map { "?lock=\(name.urlSegment)&token=\($0)" } } ?? ""
                 let reply = try await agent.client.send(
-                    .PUT, "/mesh/v1/kv/\(key.urlSegment)", body: bytes, fields: fields)
+                    .PUT, "/mesh/v1/kv/\(key.urlSegment)\(holding)", body: bytes, fields: fields)
                 let revision = reply.revision ?? "0"
                 let isNew = reply.status == 201
                 agent.show(

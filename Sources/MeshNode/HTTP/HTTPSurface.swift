@@ -81,6 +81,9 @@ package struct HTTPSurface: Sendable {
     private static let catchUpTimeoutMax: Duration = .seconds(1)
 
     /// Proposes a command, waits until it is applied here, and turns every refusal into its problem document.
+    ///
+    /// Not inlined: with it inside, Swift 6.3.1 crashes while it splits some callers' coroutines.
+    @inline(never)
     func commit(_ command: AuthorityCommand) async throws(Problem) -> AuthorityReply {
         let committed: CommittedReply
         do { committed = try await core.submit(command) } catch { throw .core(error) }

@@ -13,9 +13,7 @@ struct KeyValueRoutes {
 
     /// At most `listedMax`, sorted; the last key of a full page is the next one's `after`.
     func list(_ exchange: Exchange) async throws -> Response {
-        if try ValueRequest.Consistency(exchange.path) == .linearizable {
-            do { try await surface.core.readBarrier() } catch { throw Problem.core(error) }
-        }
+        try await settle(exchange)
         let prefix = exchange.path.queryValue("prefix") ?? ""
         let after = try exchange.path.queryValue("after").map { try ValueRequest.key($0) }
         let entries = surface.core.view.authority.values.list(
@@ -43,5 +41,11 @@ struct KeyValueRoutes {
             await withCheckedContinuation { continuation in
                 request.answer(body, author: author, core: surface.core) { continuation.resume(returning: $0) }
             })
+    }
+
+    /// Makes the view as new as the request asks: by default as new as anything committed before it arrived.
+    func settle(_ exchange: Exchange) async throws {
+        guard try ValueRequest.Consistency(exchange.path) == .linearizable else { return }
+        do { try await surface.core.readBarrier() } catch { throw Problem.core(error) }
     }
 }

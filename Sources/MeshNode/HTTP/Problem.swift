@@ -130,7 +130,8 @@ extension Problem {
                 detail: current.map { "The value's revision is \($0) now. Read it again, then decide." }
                     ?? "There is no such value."
             ).with(.eTag, current.map { "\"\($0)\"" })
-        case .lockHeld: .conflict("lock-held", "Somebody else holds that lock. Wait until it is released or expires.")
+        case .lockHeld(let token):
+            .conflict("lock-held", "Somebody else holds that lock, under token \(token). Wait until it is released or expires.")
         case .notHolding:
             .conflict("not-holding", "The lock is not held under that token any more: nothing was changed. Take it anew.")
         case .tooLarge: .tooLarge(limit: AuthorityLimits.standard.valueBytes)

@@ -112,9 +112,14 @@ extension HTTPSurface {
         case .status: cluster.status()
         case .events: try cluster.events(exchange)
         case .explainRoute: try await cluster.explain(exchange)
-        case .leave: try LeaveRoute(surface: self).leave(exchange)
+        case .leave: try await LeaveRoute(surface: self).leave(exchange)
+        case .removeMember: try await MemberRoutes(surface: self).remove(exchange)
         case .listValues: try await values.list(exchange)
         case .readValue, .writeValue, .deleteValue: try await values.serve(operation, exchange)
+        case .listLocks: try await locks.list(exchange)
+        case .acquireLock: try await locks.acquire(exchange)
+        case .renewLock: try await locks.renew(exchange)
+        case .releaseLock: try await locks.release(exchange)
         case .listUsers: try users.list(exchange)
         case .createUser: try await users.create(exchange)
         case .setRole: try await users.setRole(exchange)
@@ -134,6 +139,7 @@ extension HTTPSurface {
     private var sessions: SessionRoutes { SessionRoutes(surface: self) }
     private var cluster: ClusterRoutes { ClusterRoutes(surface: self) }
     private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
+    private var locks: LockRoutes { LockRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
     private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
 }

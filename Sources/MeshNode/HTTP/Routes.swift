@@ -7,6 +7,7 @@ package enum Operation: Hashable, Sendable {
     case login, refresh, logout, browserToken, me, sessions, endSession, endSessions
     case status, events, explainRoute, leave
     case listValues, readValue, writeValue, deleteValue
+    case listLocks, acquireLock, renewLock, releaseLock, removeMember
     case listUsers, createUser, setRole, setPassword, removeUser
     case listKeys, createKey, removeKey
     case ollamaVersion, ollamaTags, ollamaChat, ollamaGenerate
@@ -64,6 +65,13 @@ extension RouteTable {
         RouteEntry(.get, "/mesh/v1/kv/{key...}", .signedIn(.user), .readValue),
         RouteEntry(.put, "/mesh/v1/kv/{key...}", .signedIn(.user), .writeValue),
         RouteEntry(.delete, "/mesh/v1/kv/{key...}", .signedIn(.user), .deleteValue),
+
+        RouteEntry(.get, "/mesh/v1/locks", .signedIn(.user), .listLocks),
+        RouteEntry(.post, "/mesh/v1/locks/{name...}", .signedIn(.user), .acquireLock),
+        RouteEntry(.put, "/mesh/v1/locks/{name...}", .signedIn(.user), .renewLock),
+        RouteEntry(.delete, "/mesh/v1/locks/{name...}", .signedIn(.user), .releaseLock),
+
+        RouteEntry(.delete, "/mesh/v1/members/{name}", .signedIn(.admin), .removeMember),
 
         RouteEntry(.get, "/mesh/v1/users", .signedIn(.admin), .listUsers),
         RouteEntry(.post, "/mesh/v1/users", .signedIn(.admin), .createUser),

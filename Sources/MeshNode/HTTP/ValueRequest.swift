@@ -38,8 +38,8 @@ struct ValueRequest: Sendable {
         key = try Self.key(parameter)
         switch operation {
         case .readValue: action = .read(try Consistency(path), known: fields[.ifNoneMatch])
-        case .writeValue: action = .write(try Self.condition(fields))
-        case .deleteValue: action = .delete(try Self.condition(fields))
+        case .writeValue: action = .write(try Self.condition(path, fields))
+        case .deleteValue: action = .delete(try Self.condition(path, fields))
         default: preconditionFailure("\(operation) is not about one value")
         }
     }
@@ -101,7 +101,13 @@ struct ValueRequest: Sendable {
 
     /// Several tags, `If-Match: *` and tags on `If-None-Match` are legal HTTP, but nothing that a compare-and-set needs;
     /// they are refused rather than half obeyed.
-    private static func condition(_ fields: HTTPFields) throws(Problem) -> ValueCondition {
+    private static func condition(_ path: RequestPath, _ fields: HTTPFields) throws(Problem) -> ValueCondition {
+        if let lock = path.queryValue("lock") {
+            guard let token = path.queryValue("token").flatMap({ UInt64($0) }),
+                fields[.ifMatch] == nil, fields[.ifNoneMatch] == nil
+            else { throw .invalid("`lock=NAME` goes with `token=TOKEN`, and without other conditions.") }
+            return .ifHolding(try LockRoutes.name(lock), token: LogIndex(token))
+        }
         switch (fields[.ifMatch], fields[.ifNoneMatch]) {
         case (nil, nil): return .none
         case (nil, "*"?): return .ifNoneMatchAny

@@ -53,7 +53,8 @@ package struct LocalDoor: Sendable {
     private static func reach(of operation: Operation) -> Reach {
         switch operation {
         case .health, .live, .ready, .metrics, .keySet, .me, .status, .events, .explainRoute, .leave: .everyNode
-        case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listUsers,
+        case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listLocks,
+            .acquireLock, .renewLock, .releaseLock, .removeMember, .listUsers,
             .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey:
             .coreNode
         case .login, .refresh, .logout, .browserToken: .nowhere("Nobody signs in through the local socket.")

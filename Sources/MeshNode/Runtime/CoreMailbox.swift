@@ -9,6 +9,7 @@ final class CoreMailbox: Sendable {
     enum Letter: Sendable {
         case submit(AuthorityCommand, reply: @Sendable (NodeAnswer) -> Void)
         case readBarrier(reply: @Sendable (NodeAnswer) -> Void)
+        case removeMember(NodeID, reply: @Sendable (NodeAnswer) -> Void)
         case publish(HealthSection)
         /// Say goodbye to the mesh, then stop the loop.
         case stop

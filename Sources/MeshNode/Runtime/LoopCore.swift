@@ -48,4 +48,15 @@ struct LoopCore: MeshCore {
         }
         if let refusal = mailbox.post(letter) { answer(.failure(refusal)) }
     }
+
+    func removeMember(_ node: NodeID, then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void) {
+        let letter = CoreMailbox.Letter.removeMember(node) { outcome in
+            switch outcome {
+            case .committed: answer(.success(()))
+            case .refused(let refusal): answer(.failure(refusal))
+            case .readable: preconditionFailure("a removal is never answered like a read")
+            }
+        }
+        if let refusal = mailbox.post(letter) { answer(.failure(refusal)) }
+    }
 }

@@ -14,6 +14,8 @@ package protocol MeshCore: Sendable {
     /// Answers, on any thread, once `view` reflects everything that was committed anywhere before the call (read index,
     /// Ongaro's thesis §6.4).
     func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void)
+    /// Takes a node out of the configuration; answers, on any thread, once that is committed.
+    func removeMember(_ node: NodeID, then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void)
     /// Takes together what `body` asks for: better than one by one where there is much of it.
     func together(_ body: () -> Void)
     /// The current view and then every newer one; a slow reader misses intermediate ones.
@@ -22,18 +24,28 @@ package protocol MeshCore: Sendable {
     func publish(_ section: HealthSection)
 }
 
+// The waiting forms are not inlined: with them inside, Swift 6.3.1 crashes while it splits some callers' coroutines.
 extension MeshCore {
     package func together(_ body: () -> Void) { body() }
 
+    @inline(never)
     package func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply {
         try await withCheckedContinuation { (continuation: CheckedContinuation<Result<CommittedReply, CoreRefusal>, Never>) in
             submit(command) { continuation.resume(returning: $0) }
         }.get()
     }
 
+    @inline(never)
     package func readBarrier() async throws(CoreRefusal) {
         try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, CoreRefusal>, Never>) in
             readBarrier { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    @inline(never)
+    package func removeMember(_ node: NodeID) async throws(CoreRefusal) {
+        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, CoreRefusal>, Never>) in
+            removeMember(node) { continuation.resume(returning: $0) }
         }.get()
     }
 }

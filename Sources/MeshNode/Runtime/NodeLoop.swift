@@ -89,7 +89,7 @@ final class NodeLoop {
         let answer = NodeAnswer.refused(.stopping)
         for letter in mailbox.close() {
             switch letter {
-            case .submit(_, let reply), .readBarrier(let reply): reply(answer)
+            case .submit(_, let reply), .readBarrier(let reply), .removeMember(_, let reply): reply(answer)
             case .publish, .stop: break
             }
         }
@@ -132,6 +132,7 @@ final class NodeLoop {
         switch letter {
         case .submit(let command, let reply): deliver(.submit(expect(reply), command))
         case .readBarrier(let reply): deliver(.readBarrier(expect(reply)))
+        case .removeMember(let node, let reply): deliver(.removeMember(expect(reply), node))
         case .publish(let section): deliver(.publish(section))
         case .stop:
             deliver(.leave)
