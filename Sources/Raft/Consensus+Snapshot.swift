@@ -236,14 +236,15 @@ extension Consensus {
         // Elected meanwhile: then the log reaches as far as any snapshot, and goes its own way.
         guard role != .leader else { return durability.abandonSnapshot() }
         let isHeld = log.term(at: metadata.position.index) == metadata.position.term
+        // First: what a configuration means is asked of the commit index.
+        commitIndex = metadata.position.index
+        appliedIndex = metadata.position.index
         if !isHeld {
             log.restart(after: metadata.position, time: metadata.time)
             restartConfigurations(at: metadata, now: now)
         }
         durability.publish(voidsLog: !isHeld)
         matchedIndex = max(matchedIndex, metadata.position.index)
-        commitIndex = metadata.position.index
-        appliedIndex = metadata.position.index
         snapshots.askedAt = appliedIndex
         snapshots.appliedBytes = 0
         settleDoubtIfCovered(by: metadata.position)
