@@ -9,7 +9,7 @@ final class BenchAgents: Sendable {
     private let directory: String
 
     /// One user is the whole load: the limit of requests must not be what is measured.
-    private static let requestsPerMinute = "10000000"
+    private static let requestsPerMinute = "1000000"
 
     static func start(configs: String, names: [String], electionTimeoutMilliseconds: Int) async throws -> BenchAgents {
         let directory = FileManager.default.temporaryDirectory
