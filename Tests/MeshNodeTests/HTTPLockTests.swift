@@ -12,7 +12,7 @@ struct HTTPLockTests {
         try await TestNode.run { node async throws in
             let ada = try await node.bearer()
             let first = try await node.post("/mesh/v1/locks/gpu%20zero", #"{"ttl_seconds": 10}"#, ada)
-            #expect(first.status == 201, "\(first.description)")
+            #expect(first.status == 201, "\(first)")
             let token = try #require(first.json["token"] as? Int)
             #expect(first.json["name"] as? String == "gpu zero" && first.json["expires_in_ms"] as? Int == 10_000)
             let second = try await node.post("/mesh/v1/locks/gpu%20zero", #"{"ttl_seconds": 10}"#, ada)
