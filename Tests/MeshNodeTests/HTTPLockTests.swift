@@ -23,7 +23,7 @@ struct HTTPLockTests {
             #expect(repeated.status == 201 && repeated.json["token"] as? Int == token, "the same attempt")
             let kept = try await node.send(
                 "PUT", "/mesh/v1/locks/gpu%20zero", ada, body: #"{"token": \#(token), "ttl_seconds": 60}"#)
-            #expect(kept.status == 200 && kept.json["expires_in_ms"] as? Int == 60_000, "\(kept.description)")
+            #expect(kept.status == 200 && kept.json["expires_in_ms"] as? Int == 60_000, "\(kept)")
             let list = try await node.get("/mesh/v1/locks", ada)
             #expect((list.json["locks"] as? [[String: Any]])?.map { $0["name"] as? String } == ["gpu zero"])
             #expect(try await node.send("DELETE", "/mesh/v1/locks/gpu%20zero", ada).status == 400, "which grant?")
