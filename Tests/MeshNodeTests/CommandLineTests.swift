@@ -16,7 +16,8 @@ extension RealProcesses {
             try await withAgent { solo in
                 let status = try await solo.ask("status")
                 #expect(status.status == 0, "\(status.description)")
-                #expect(status.output.hasPrefix("solo is primary, term 1, as solo sees it; 1 of 1 voters reachable\n"))
+                let headline = "solo is primary, term 1, as solo sees it; 1 of 1 voters reachable; election timeout 400 ms\n"
+                #expect(status.output.hasPrefix(headline), "\(status.output)")
                 #expect(try await solo.ask("status", "--json").json["members"].list.first?["name"].text == "solo")
 
                 let members = try await solo.ask("members")
