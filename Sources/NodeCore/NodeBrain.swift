@@ -356,7 +356,7 @@ package struct NodeBrain: Sendable {
 
     package static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
         guard payload.count >= 8 else { throw .truncated }
-        var reader = ByteReader(Array(payload.suffix(8)))
+        var reader = ByteReader(payload, from: payload.count - 8)
         return (try reader.readReplicaID(), try RaftMessage.decode(payload, before: payload.count - 8))
     }
 

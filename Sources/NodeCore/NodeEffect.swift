@@ -4,7 +4,8 @@ import Primitives
 import Raft
 import SecureChannel
 
-/// What a node's brain asks of its runtime, in order.
+/// What a node's brain asks of its runtime, in order. What is rare and large is stored indirectly: effects are moved all
+/// the time.
 package enum NodeEffect: Sendable {
     case sendDatagram([UInt8], to: Endpoint)
     /// Send over the sealed stream to that node, connecting first if need be. May be lost with the connection.
@@ -12,10 +13,10 @@ package enum NodeEffect: Sendable {
     /// Run these in order, then give back `NodeInput.diskDone` with the write's number. One write at a time.
     case disk(write: UInt64, [DiskOperation])
     /// Run this beside the loop, then give back `NodeInput.worked`.
-    case work(SnapshotWork)
-    case answer(RequestID, NodeAnswer)
+    indirect case work(SnapshotWork)
+    indirect case answer(RequestID, NodeAnswer)
     /// Something worth a line in the log, the interface or a trace.
-    case event(NodeEvent)
+    indirect case event(NodeEvent)
 }
 
 package enum NodeAnswer: Hashable, Sendable {

@@ -9,7 +9,8 @@ package struct RequestID: Hashable, Comparable, Sendable {
     package static func < (a: RequestID, b: RequestID) -> Bool { a.value < b.value }
 }
 
-/// Everything that can happen to a node, besides time passing.
+/// Everything that can happen to a node, besides time passing. What is rare and large is stored indirectly: inputs are
+/// moved all the time.
 package enum NodeInput: Sendable {
     /// A datagram as it arrived, still sealed.
     case datagram([UInt8], from: Endpoint)
@@ -18,13 +19,13 @@ package enum NodeInput: Sendable {
     /// Every operation of a `NodeEffect.disk` write is durable.
     case diskDone(write: UInt64)
     /// `NodeEffect.work` is done.
-    case worked(SnapshotWork.Outcome)
+    indirect case worked(SnapshotWork.Outcome)
     /// There was no space for the write; nothing of it counts, and the disk is as before it.
     case diskFull(write: UInt64)
     /// The disk failed, which is final: this node stops taking part.
     case diskFailed(String)
     /// Propose a command to the mesh; answered by `NodeEffect.answer`.
-    case submit(RequestID, AuthorityCommand)
+    indirect case submit(RequestID, AuthorityCommand)
     /// Wait until this node has applied all that was committed before; answered by `NodeEffect.answer`.
     case readBarrier(RequestID)
     /// Take a node out of the configuration; answered by `NodeEffect.answer` when that is committed.
@@ -32,7 +33,7 @@ package enum NodeInput: Sendable {
     /// The caller no longer waits; drop the request if it has not been sent.
     case forget(RequestID)
     /// This node's own newest health.
-    case publish(HealthSection)
+    indirect case publish(HealthSection)
     /// Milliseconds since 1970 as this machine believes; used only by a leader to anchor the log's clock.
     case wallClock(unixMilliseconds: Int64)
     /// The process did not run for this long (suspended, stopped, starved): nobody else was silent meanwhile.

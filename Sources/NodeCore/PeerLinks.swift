@@ -41,7 +41,9 @@ struct PeerLinks: Sendable {
 
     /// What was sent on the link was not answered on it.
     func isDeaf(to place: Int, after timeout: Duration, at now: Instant) -> Bool {
-        links[place].unansweredSince.map { now - $0 >= timeout / 2 } ?? false
+        guard let since = links[place].unansweredSince else { return false }
+        let silence = now - since
+        return silence + silence >= timeout
     }
 
     /// Nothing comes back on it, or the peer says that nothing arrives there.

@@ -30,6 +30,14 @@
         self.end = end
     }
 
+    /// Reads from `start` on.
+    @inlinable package init(_ bytes: [UInt8], from start: Int) {
+        precondition(start >= 0 && start <= bytes.count, "\(bytes.count) bytes do not reach \(start)")
+        self.bytes = bytes
+        position = start
+        end = bytes.count
+    }
+
     package init(_ slice: ArraySlice<UInt8>) {
         self.init(Array(slice))
     }

@@ -228,7 +228,8 @@ extension Consensus {
     /// Every slice is on disk: makes log and state fit the snapshot, and publishes it with the next write. Entries after
     /// it stay if the log agrees with it (figure 13, rule 6).
     mutating func publishSnapshotIfWritten(now: Instant, into effects: inout [RaftEffect]) {
-        guard let writing = durability.publishable else { return }
+        // Asked first what costs nothing: this ends every input.
+        guard durability.snapshot != nil, let writing = durability.publishable else { return }
         let metadata = writing.snapshot.metadata
         guard writing.isReceived, metadata.position.index > commitIndex else {
             return durability.publish(voidsLog: false)

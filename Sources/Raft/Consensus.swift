@@ -307,7 +307,8 @@ package struct Consensus: Sendable {
 
     // MARK: Steps shared by the aspects
 
-    func slot(of member: ReplicaID) -> Int? {
+    /// Inlined, so that the whole replica is not copied to be asked.
+    @inline(__always) func slot(of member: ReplicaID) -> Int? {
         for slot in members.indices where members[slot].replica == member { return slot }
         return nil
     }

@@ -2,6 +2,8 @@ import Primitives
 
 /// What consensus asks of its surroundings, in order. The order is the contract: a message that must not be seen
 /// before a write is durable is not emitted until `handlePersisted` says so.
+///
+/// What is rare and large is stored indirectly: effects are moved all the time.
 package enum RaftEffect: Hashable, Sendable {
     /// Make durable, then call `handlePersisted(write.sequence)`.
     case persist(DurableWrite)
@@ -10,9 +12,9 @@ package enum RaftEffect: Hashable, Sendable {
     /// Committed entries, each exactly once per process life, in index order.
     case apply([Entry])
     /// Replace the applied state by the snapshot of this position, which was handed out by `.checkSnapshot`.
-    case install(SnapshotMetadata)
+    indirect case install(SnapshotMetadata)
     /// A leader sent this whole snapshot: find out whether it can be installed, then call `handleSnapshotChecked`.
-    case checkSnapshot(Snapshot)
+    indirect case checkSnapshot(Snapshot)
     /// A follower needs a snapshot: take one of the applied state, then call `handleSnapshotTaken`.
     case takeSnapshot
     /// Role, term or known leader changed.

@@ -21,7 +21,7 @@ package enum RaftMessage: Hashable, Sendable {
     case readRequest(ReadRequest)
     case readReply(ReadReply)
     /// A piece of a snapshot, for a follower that is too far behind for the leader's log.
-    case snapshot(SnapshotChunk)
+    indirect case snapshot(SnapshotChunk)
     case snapshotReply(SnapshotReply)
 
     /// The sender's term; for pre-votes, the term it would campaign in.

@@ -61,5 +61,5 @@ package enum SnapshotStep: Hashable, Sendable {
     case slice(offset: Int, [UInt8])
     /// All bytes are durable: make it the newest snapshot. If the log ends before it or contradicts it, the log is void
     /// and goes on after it.
-    case publish(SnapshotMetadata, SnapshotID, voidsLog: Bool)
+    indirect case publish(SnapshotMetadata, SnapshotID, voidsLog: Bool)
 }

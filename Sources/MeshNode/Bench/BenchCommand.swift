@@ -9,7 +9,7 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure, and print one line of JSON a figure.",
         subcommands: [
             BenchCodec.self, BenchHandshake.self, BenchHostile.self, BenchMesh.self, BenchRaft.self,
-            BenchRoute.self, BenchSimulator.self,
+            BenchRoute.self, BenchSimulator.self, EmptyAgent.self,
         ])
 }
 

@@ -32,7 +32,9 @@ struct BenchMesh: AsyncParsableCommand {
             try await measureFirstPrimary(nodes, children)
             let ready = try await DemoReadiness.wait(nodes, children, account: account, atMost: .seconds(60))
             try await measureFailover(nodes, children, key: ready.apiKey)
-            try await measureIdle(nodes, children)
+            try children.start(
+                Self.emptyAgent, DemoFiles.ownBinary, ["bench", "empty-agent"], log: "\(directory)/empty-agent.log")
+            try await measureIdle(nodes.map(\.name) + [Self.emptyAgent], children)
         }
     }
 
@@ -72,15 +74,18 @@ struct BenchMesh: AsyncParsableCommand {
         try JSONLine.write(Figure(bench: "failover", agents: nodes.count, milliseconds: spans.sorted()))
     }
 
-    private func measureIdle(_ nodes: [DemoNode], _ children: DemoChildren) async throws {
-        let pids = nodes.compactMap { children.pid(of: $0.name) }
+    /// Beside the nodes: the same program as a plain HTTP server.
+    private static let emptyAgent = "(empty)"
+
+    private func measureIdle(_ names: [String], _ children: DemoChildren) async throws {
+        let pids = names.compactMap { children.pid(of: $0) }
         let before = try pids.map { try ProcessCost.read($0) }
         try await Task.sleep(for: .seconds(idleSeconds))
         let after = try pids.map { try ProcessCost.read($0) }
-        for (node, costs) in zip(nodes, zip(before, after)) {
+        for (name, costs) in zip(names, zip(before, after)) {
             try JSONLine.write(
                 Idle(
-                    bench: "idle", node: node.name, residentMegabytes: costs.1.residentMegabytes,
+                    bench: "idle", node: name, residentMegabytes: costs.1.residentMegabytes,
                     corePercent: (costs.1.cpuSeconds - costs.0.cpuSeconds) / Double(idleSeconds) * 100,
                     seconds: idleSeconds))
         }

@@ -25,7 +25,8 @@ struct ConfigSection {
     static func load(_ file: String, text: String) throws(ConfigError) -> ConfigSection {
         let root: Node?
         do {
-            root = try Yams.compose(yaml: text)
+            // Values are taken as they are written: rules that guess their types would only cost memory.
+            root = try Yams.compose(yaml: text, .basic)
         } catch {
             let first = "\(error)".split(separator: "\n").first.map(String.init) ?? "\(error)"
             throw ConfigError(file: file, problem: "is not valid YAML (\(first))", advice: "correct the syntax there")
@@ -40,14 +41,14 @@ struct ConfigSection {
 
     func error(_ key: String, _ problem: String, advice: String) -> ConfigError {
         ConfigError(
-            file: file, line: mapping[Node(key)]?.mark?.line, key: name(of: key), problem: problem, advice: advice)
+            file: file, line: mapping[key]?.mark?.line, key: name(of: key), problem: problem, advice: advice)
     }
 
     // MARK: Values
 
     mutating func string(_ key: String) throws(ConfigError) -> String? {
         asked.append(key)
-        guard let node = mapping[Node(key)] else { return nil }
+        guard let node = mapping[key] else { return nil }
         guard let text = node.scalar?.string else {
             throw error(key, "found a list or mapping", advice: "write a single value")
         }
@@ -116,7 +117,7 @@ struct ConfigSection {
 
     /// As `span`, for a key without a default.
     mutating func optionalSpan(_ key: String, in range: ClosedRange<Duration>) throws(ConfigError) -> Duration? {
-        guard mapping[Node(key)] != nil else {
+        guard mapping[key] != nil else {
             asked.append(key)
             return nil
         }
@@ -158,7 +159,7 @@ struct ConfigSection {
 
     mutating func strings(_ key: String) throws(ConfigError) -> [String] {
         asked.append(key)
-        guard let node = mapping[Node(key)] else { return [] }
+        guard let node = mapping[key] else { return [] }
         guard let list = node.sequence else {
             throw error(key, "found a single value", advice: "write a list, one '- value' a line")
         }
@@ -187,13 +188,13 @@ struct ConfigSection {
 
     mutating func section(_ key: String) throws(ConfigError) -> ConfigSection? {
         asked.append(key)
-        guard let node = mapping[Node(key)] else { return nil }
+        guard let node = mapping[key] else { return nil }
         return try ConfigSection(file: file, path: name(of: key), node: node)
     }
 
     mutating func sections(_ key: String) throws(ConfigError) -> [ConfigSection] {
         asked.append(key)
-        guard let node = mapping[Node(key)] else { return [] }
+        guard let node = mapping[key] else { return [] }
         guard let list = node.sequence else {
             throw error(key, "found a single value", advice: "write a list of mappings, each starting with '- '")
         }

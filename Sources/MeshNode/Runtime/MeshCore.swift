@@ -24,25 +24,22 @@ package protocol MeshCore: Sendable {
     func publish(_ section: HealthSection)
 }
 
-// The waiting forms are not inlined: with them inside, Swift 6.3.1 crashes while it splits some callers' coroutines.
 extension MeshCore {
     package func together(_ body: () -> Void) { body() }
 
-    @inline(never)
     package func submit(_ command: AuthorityCommand) async throws(CoreRefusal) -> CommittedReply {
-        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<CommittedReply, CoreRefusal>, Never>) in
+        try await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<CommittedReply, CoreRefusal>, Never>) in
             submit(command) { continuation.resume(returning: $0) }
         }.get()
     }
 
-    @inline(never)
     package func readBarrier() async throws(CoreRefusal) {
         try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, CoreRefusal>, Never>) in
             readBarrier { continuation.resume(returning: $0) }
         }.get()
     }
 
-    @inline(never)
     package func removeMember(_ node: NodeID) async throws(CoreRefusal) {
         try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, CoreRefusal>, Never>) in
             removeMember(node) { continuation.resume(returning: $0) }
