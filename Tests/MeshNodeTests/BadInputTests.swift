@@ -44,10 +44,12 @@ extension RealProcesses {
         }
 
         @Test(
-            "an impossible value is named with its key, what was found and what would do",
+            "an impossible value, or a key left over, is named with what was found and what would do",
             arguments: [
                 ("log_level: loud", "log_level: found 'loud'", "notice"),
                 ("rank: many", "rank: found 'many'", "0 to 1000"),
+                ("rank: 1001", "rank: found '1001'", "0 to 1000"),
+                ("log_levle: info", "log_levle: is not a known key", "did you mean 'log_level'?"),
                 ("raft: {election_timeout: 5parsecs}", "raft.election_timeout: found '5parsecs'", "for example"),
                 ("raft: {election_timeout: 1h}", "raft.election_timeout: found '1h'", "for example"),
                 ("peers: [{name: x, mesh: nowhere}]", "peers[0].mesh: found 'nowhere'", "127.0.0.1:7946"),

@@ -87,6 +87,13 @@ extension RealProcesses {
                 #expect(sessions.prefix(2).map { $0["current"] } == [.bool(true), .bool(false)])
                 #expect(sessions.prefix(2).map { $0["node"].text } == ["runpod-tx", "vengeance"])
                 #expect(try await nodes["sark"].get("/mesh/v1/auth/sessions").status == 401)
+
+                let admin = nodes["aurora"].signedIn(newer.accessToken)
+                let added = try await admin.post("/mesh/v1/users", #"{"username": "ada", "password": "analytical engine"}"#)
+                #expect(added.status == 201)
+                let ada = try await nodes["vengeance"].login("ada", "analytical engine")
+                let hers = try await nodes["sark"].signedIn(ada.accessToken).get("/mesh/v1/auth/sessions")
+                #expect(hers.json["sessions"].list.compactMap { $0["id"].text } == [ada.sessionId])
             }
         }
     }
