@@ -4,6 +4,7 @@
 #   make test       packages, build, and the whole test suite
 #   make build      .build/release/meshnode
 #   make sim        every partition scenario of simulations/
+#   make proof      random faults, planted bugs, and the same traces from debug and release (docs/PROOF.md)
 #   make install    a binary without the toolchain's libraries in $(PREFIX)
 #   make packages   only the system packages that are missing
 #   make format     one style for all Swift files
@@ -19,7 +20,7 @@ MESHNODE := .build/release/meshnode
 STATIC := .build-static
 
 .DEFAULT_GOAL := build
-.PHONY: build test demo sim install format packages test-packages
+.PHONY: build test demo sim proof install format packages test-packages
 
 build:
 	swift build -c release --product meshnode $(CHECKED)
@@ -44,6 +45,17 @@ demo: packages build
 
 sim: build
 	$(MESHNODE) simulate simulations/*.scenario
+
+# Without the rest of the product. Builds that differ in their flags share nothing, so each has a folder of its own.
+PROOF_SEEDS ?= 1..500
+PROOF_BUILD := swift build --product meshproof
+proof:
+	$(PROOF_BUILD) -c release
+	.build/release/meshproof swarm $(PROOF_SEEDS)
+	$(PROOF_BUILD) --scratch-path .build-debug
+	.build/release/meshproof determinism 1..40 .build-debug/debug/meshproof
+	$(PROOF_BUILD) -c release --scratch-path .build-mutants -Xswiftc -DMUTATIONS
+	.build-mutants/release/meshproof mutations
 
 # The interface's files lie beside the real binary; $(PREFIX)/bin holds a link to it.
 install:

@@ -9,12 +9,13 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A target under Sources/, with its tests under Tests/ declared next to it.
-func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target] {
+func core(_ name: String, _ dependencies: [Target.Dependency] = [], testData: [String] = []) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.target(name: name)] + dependencies,
+            exclude: testData,
             swiftSettings: strict),
     ]
 }
@@ -23,7 +24,8 @@ let package = Package(
     name: "MeshNode",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "meshnode", targets: ["MeshNode"])
+        .executable(name: "meshnode", targets: ["MeshNode"]),
+        .executable(name: "meshproof", targets: ["MeshProof"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
@@ -58,8 +60,11 @@ let package = Package(
         + core("UVLoop", ["Primitives", "Cuv"])
         + core(
             "Simulator",
-            ["Primitives", "Gossip", "Raft", "Authority", "Routing", "SecureChannel", "NodeCore"])
+            ["Primitives", "Gossip", "Raft", "Authority", "Routing", "SecureChannel", "NodeCore"],
+            testData: ["Histories"])
         + [
+            // The proofs alone: builds without the product's dependencies.
+            .executableTarget(name: "MeshProof", dependencies: ["Primitives", "Simulator"], swiftSettings: strict),
             .executableTarget(
                 name: "MeshNode",
                 dependencies: meshNodeDependencies,

@@ -101,7 +101,8 @@ package struct AuthorityState: Sendable {
         case .revokeAPIKey(let id): apiKeys.revoke(id)
         case .publishSigningKey(let record): signingKeys.publish(record, at: appliedIndex, limits: limits)
         case .retireSigningKey(let id): signingKeys.retire(id)
-        case .putValue(_, _, let condition, _) where !holds(condition): .refused(.notHolding)
+        case .putValue(_, _, let condition, _) where !holds(condition) && !planted(.fencingUnchecked):
+            .refused(.notHolding)
         case .deleteValue(_, let condition) where !holds(condition): .refused(.notHolding)
         case .putValue(let key, let bytes, let condition, let author):
             values.put(
@@ -190,5 +191,8 @@ extension AuthorityState {
         locks = try LockTable(from: &reader, limits: limits)
         featureLevel = FeatureLevel(try reader.readUInt16())
         clients = try ClientTable(from: &reader, limits: limits)
+        if planted(.snapshotForgetsClients) { clients = ClientTable() }
+        if planted(.snapshotForgetsLocks) { locks = LockTable() }
+        if planted(.snapshotForgetsSessions) { sessions = SessionTable() }
     }
 }

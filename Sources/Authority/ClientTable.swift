@@ -48,7 +48,7 @@ package struct ClientTable: Equatable, Sendable {
         }
         if header.sequence < client.floor { return .refuse(.staleSequence) }
         let place = client.replies.place(of: header.sequence)
-        if place < client.replies.count, client.replies[place].sequence == header.sequence {
+        if place < client.replies.count, client.replies[place].sequence == header.sequence, !planted(.repeatsRun) {
             return .repeat(client.replies[place].reply)
         }
         return .run

@@ -53,6 +53,7 @@ package struct KeyValueTable: Equatable, Sendable {
         let old = values[key]
         guard condition.holds(for: old?.revision) else { return .refused(.conditionFailed(current: old?.revision)) }
         guard let old else { return .refused(.unknownValue) }
+        if planted(.deleteForgotten) { return .done }
         values[key] = nil
         bytesTotal -= Self.cost(key, old)
         return .done
@@ -78,8 +79,8 @@ extension ValueCondition {
     func holds(for revision: LogIndex?) -> Bool {
         switch self {
         case .none: true
-        case .ifMatch(let expected): revision == expected
-        case .ifNoneMatchAny: revision == nil
+        case .ifMatch(let expected): revision == expected || planted(.revisionUnchecked)
+        case .ifNoneMatchAny: revision == nil || planted(.creationUnchecked)
         case .ifHolding: true  // the lock was looked at before: `AuthorityState.holds`
         }
     }

@@ -53,25 +53,29 @@ package struct LockTable: Equatable, Sendable {
     ) -> AuthorityReply {
         guard Lock.lifetimes.contains(request.lifetime) else { return .refused(.malformed) }
         let old = locks[request.name]
-        if let old, old.expiresAt > now {
+        if let old, old.expiresAt > now, !planted(.heldLockGranted) {
             return old.holder == request.holder ? .locked(old) : .refused(.lockHeld(token: old.token))
         }
         guard old != nil || locks.count < limits.locks else { return .refused(.limitReached) }
-        let lock = Lock(holder: request.holder, token: index, expiresAt: now + request.lifetime)
+        let lock = Lock(
+            holder: request.holder, token: planted(.fencingTokenReused) ? old?.token ?? index : index,
+            expiresAt: now + request.lifetime)
         locks[request.name] = lock
         return .locked(lock)
     }
 
     mutating func renew(_ name: LockName, token: LogIndex, lifetime: Duration, now: LogTime) -> AuthorityReply {
         guard Lock.lifetimes.contains(lifetime) else { return .refused(.malformed) }
-        guard let old = locks[name], self.token(of: name, at: now) == token else { return .refused(.notHolding) }
+        guard let old = locks[name], self.token(of: name, at: now) == token || planted(.renewalIgnoresToken) else {
+            return .refused(.notHolding)
+        }
         let lock = Lock(holder: old.holder, token: token, expiresAt: max(old.expiresAt, now + lifetime))
         locks[name] = lock
         return .locked(lock)
     }
 
     mutating func release(_ name: LockName, token: LogIndex) -> AuthorityReply {
-        guard locks[name]?.token == token else { return .refused(.notHolding) }
+        guard locks[name]?.token == token || planted(.releaseIgnoresToken) else { return .refused(.notHolding) }
         locks[name] = nil
         return .done
     }

@@ -54,7 +54,9 @@ enum PresentedRefresh {
 extension Session {
     func judge(presented hash: Bytes32, now: LogTime) -> PresentedRefresh {
         if hash == refreshHash { return .current }
-        if let lastExchange, hash == lastExchange.predecessorHash, now - lastExchange.at <= Self.retryWindow {
+        if !planted(.retryTakenForTheft), let lastExchange, hash == lastExchange.predecessorHash,
+            now - lastExchange.at <= Self.retryWindow
+        {
             return .retry(sealedSuccessor: lastExchange.sealedSuccessor)
         }
         return .reused

@@ -45,7 +45,8 @@ package struct SessionTable: Equatable, Sendable {
             sessions[session.id] = session
             return .rotated(session.terms, sealedSuccessor: rotation.sealedSuccessor)
         case .retry(let sealedSuccessor):
-            return .rotated(session.terms, sealedSuccessor: sealedSuccessor)
+            return .rotated(
+                session.terms, sealedSuccessor: planted(.retryBuysAnother) ? rotation.sealedSuccessor : sealedSuccessor)
         case .reused:
             remove(session.id)
             return .refused(.refreshReused)
@@ -53,7 +54,7 @@ package struct SessionTable: Equatable, Sendable {
     }
 
     mutating func revoke(_ id: SessionID) -> AuthorityReply {
-        remove(id) ? .sessionsEnded(1) : .refused(.unknownSession)
+        planted(.revocationForgotten) || remove(id) ? .sessionsEnded(1) : .refused(.unknownSession)
     }
 
     mutating func revokeAll(of user: UserName, except kept: SessionID?) -> AuthorityReply {

@@ -17,23 +17,24 @@ import SecureChannel
 // three or more of five nodes, each of them reaches a majority within two hops.
 extension NodeBrain {
     /// Bytes of id and flag in front of the inner frame.
-    private static let headerBytes = NodeID.byteCount + 1
+    private static let wrappingBytes = NodeID.byteCount + 1
 
-    /// What fits a datagram that is sealed twice.
-    private var relayPayloadMax: Int { NodeTiming.datagramBytesMax - 2 * sealer.overhead - Self.headerBytes }
+    /// A frame that fits a datagram once more.
+    private var relayedFrameMax: Int { NodeTiming.datagramBytesMax - sealer.overhead - Self.wrappingBytes }
 
-    /// Sends around the direct link if it is silent. Returns whether it is.
+    /// Sends what was sent directly also around the direct link if that is silent. Returns whether it is. The very frame:
+    /// sealed apart, the copies would be two to their target, which might refuse one of them and append the other.
+    /// - Parameter frame: nil if there is none, or on a stream.
     mutating func sendAround(
-        _ payload: [UInt8], kind: FrameKind, to place: Int, now: Instant, into effects: inout [NodeEffect]
+        _ frame: [UInt8]?, to place: Int, now: Instant, into effects: inout [NodeEffect]
     ) -> Bool {
         links.noteSent(place, at: now)
         guard links.isSilent(place, after: timing.electionTimeout, at: now) else { return false }
         let relays = links.relays(to: place, timeout: timing.electionTimeout, at: now)
-        guard payload.count <= relayPayloadMax, !relays.isEmpty else { return true }
+        guard let frame, frame.count <= relayedFrameMax, !relays.isEmpty else { return true }
         let target = roster.entries[place].node
         let isDeaf = links.isDeaf(to: place, after: timing.electionTimeout, at: now)
-        guard let inner = sealer.seal(payload, kind: kind, to: target, now: now) else { return true }
-        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: inner)
+        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: frame)
         for relay in relays { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
         counters.relayedFrames += 1
         return true
@@ -68,7 +69,7 @@ extension NodeBrain {
         let timeout = timing.electionTimeout
         let isSilent = links.isSilent(place, after: timeout, at: now)
         let relays = relay.map { [$0] } ?? (isSilent ? links.relays(to: place, timeout: timeout, at: now) : [])
-        guard frame.count <= NodeTiming.datagramBytesMax - sealer.overhead - Self.headerBytes else { return }
+        guard frame.count <= relayedFrameMax else { return }
         let wrapped = Wrapped(
             id: roster.entries[place].node, isDeaf: links.isDeaf(to: place, after: timeout, at: now), inner: frame)
         for relay in relays where relay != place { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
@@ -104,7 +105,9 @@ extension NodeBrain {
             if wrapped.isDeaf { links.noteRelayed(from: origin, through: relay, at: now) }
             return frame
         } catch {
-            // One copy of several that took different ways is the rule here: it counts as a repeat.
+            // One copy of several that took different ways is the rule here: it counts as a repeat. That its origin hears
+            // nothing directly is news all the same, on the relay's word: the most it can cause are more copies.
+            if error == .replayed, wrapped.isDeaf { links.noteRelayed(from: origin, through: relay, at: now) }
             counters.reject(error)
             return nil
         }

@@ -60,7 +60,10 @@ extension NodeBrain {
         // First those that waited too long: another attempt now would make an honest "nothing was appended" a guess.
         for expired in proposals.takeExpired(at: now) {
             guard let request = expired.request else { continue }
-            effects.append(.answer(request, .refused(expired.isResolved ? .noQuorum : .outcomeUnknown)))
+            effects.append(
+                .answer(
+                    request,
+                    .refused(expired.isResolved || planted(.unknownCalledRefused) ? .noQuorum : .outcomeUnknown)))
         }
         dispatchProposals(now: now)
     }

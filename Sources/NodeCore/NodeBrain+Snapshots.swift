@@ -18,8 +18,9 @@ extension NodeBrain {
         switch outcome {
         case .encoded(let snapshot): consensus.handleSnapshotTaken(snapshot, now: now, into: &raftEffects)
         case .decoded(let state, let snapshot):
-            received = state
             consensus.handleSnapshotChecked(snapshot, isUsable: true, now: now, into: &raftEffects)
+            // A later leader may send an older one than is being written: then this state is not wanted.
+            if consensus.receivedPosition == snapshot.position { received = state }
         case .undecodable(let snapshot):
             effects.append(.event(.snapshotRefused(snapshot.position)))
             consensus.handleSnapshotChecked(snapshot, isUsable: false, now: now, into: &raftEffects)

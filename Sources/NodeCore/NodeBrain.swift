@@ -116,6 +116,8 @@ package struct NodeBrain: Sendable {
         case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
         case .worked(let outcome): finish(outcome, now: now, into: &effects)
         case .diskFull(let write): diskIsFull(write, now: now, into: &effects)
+        case .diskFailed where planted(.syncErrorIgnored):
+            if let write = beforeWrite?.write.sequence { consensus.handlePersisted(write, now: now, into: &raftEffects) }
         case .diskFailed(let reason): halt(reason, into: &effects)
         case .submit(let request, let command):
             submit(command, for: request, now: now, into: &effects)
@@ -217,7 +219,7 @@ package struct NodeBrain: Sendable {
             do throws(DecodeError) {
                 let (replica, message) = try Self.decodeRaft(frame.payload)
                 noteHeard(peer, at: place, now: now)
-                guard replicas.accepts(replica, from: place) else { return }
+                guard replicas.accepts(replica, from: place) || planted(.foreignReplicaBelieved) else { return }
                 consensus.handle(message, from: replica, now: now, into: &raftEffects)
                 viewVersion += 1
             } catch {
@@ -371,32 +373,32 @@ package struct NodeBrain: Sendable {
         into effects: inout [NodeEffect]
     ) -> Bool {
         guard let endpoint = endpoint(of: node) else { return false }
-        var isWaiting = false
+        var frame: [UInt8]?
         if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
-            isWaiting = !transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
+            frame = transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
+            // A frame that waits goes wherever the handshake finds a way.
+            if frame == nil { return mayGoAround && isSilent(node, at: now) }
         } else {
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
         guard mayGoAround, let place = roster.place(of: node) else { return false }
-        // A frame that waits goes wherever the handshake finds a way.
-        if isWaiting { return isSilent(node, at: now) }
-        return sendAround(payload, kind: kind, to: place, now: now, into: &effects)
+        return sendAround(frame, to: place, now: now, into: &effects)
     }
 
-    /// Seals and sends to where the peer was proven to receive, or else to `endpoint`. False if the frame waits for a
-    /// session.
+    /// Seals and sends to where the peer was proven to receive, or else to `endpoint`. Returns the frame; nil if it waits
+    /// for a session.
     @discardableResult
     mutating func transmit(
         _ payload: [UInt8], kind: FrameKind, to node: NodeID, at endpoint: Endpoint, now: Instant,
         into effects: inout [NodeEffect]
-    ) -> Bool {
+    ) -> [UInt8]? {
         let frame = sealer.seal(payload, kind: kind, to: node, now: now)
         if let frame {
             counters.sentDatagrams += 1
             effects.append(.sendDatagram(frame, to: sealer.path(to: node) ?? endpoint))
         }
         if sealer.hasOutbox { sendOutbox(calling: (node, endpoint), now: now, into: &effects) }
-        return frame != nil
+        return frame
     }
 
     private mutating func diskIsFull(_ write: UInt64, now: Instant, into effects: inout [NodeEffect]) {

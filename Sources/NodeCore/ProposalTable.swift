@@ -127,6 +127,7 @@ struct ProposalTable: Sendable {
                 continue
             }
             proposals[position].openAttempts.remove(at: found)
+            if planted(.oneRefusalIsAll) { proposals[position].openAttempts.removeAll() }
             proposals[position].refusedBy = proposals[position].sentTo
             proposals[position].sentTo = nil
             proposals[position].resendAt = retryAt

@@ -74,6 +74,7 @@ extension Consensus {
 
     /// In a joint configuration, what comes after it may need the incoming voters alone.
     private func mayBeCommitted(_ index: LogIndex) -> Bool {
+        if planted(.doubtDrawnBack) { return false }
         let voters = electorate.incoming.count
         var holders = 0
         var doubters = 0
@@ -98,10 +99,10 @@ extension Consensus {
     /// Acknowledged entries are missing here (`WALVerdict.faulty`). Until a leader has sent everything again through the
     /// furthest trace, this replica does not vote, does not campaign, and acknowledges only what is committed anyway:
     /// that can commit nothing, and lets the leader send the rest.
-    package var isFaulty: Bool { hasLostEntries && doubtfulTail != nil }
+    package var isFaulty: Bool { hasLostEntries && doubtfulTail != nil && !planted(.faultyVotes) }
 
     mutating func recover(doubtfulTail tail: LogPosition?, isFaulty: Bool) {
-        guard let tail else { return }
+        guard let tail, !planted(.doubtForgotten) else { return }
         doubtfulTail = tail
         hasLostEntries = isFaulty
         // Where no trace tells how far the log went, only an entry of a term after all that this replica can have

@@ -50,9 +50,9 @@ extension Consensus {
         role = .candidate
         abandonLeader(into: &effects)
         hardState = HardState(term: term.next, votedFor: replica)
-        durability.noteHardStateChanged()
+        if !planted(.candidacyNotPersisted) { durability.noteHardStateChanged() }
         forgetLeaderLog()
-        clearVotes()
+        if !planted(.votesNotCleared) { clearVotes() }
         restartElectionTimer(now: now)
         let request = RaftMessage.VoteRequest(term: term, last: log.lastPosition, isTransfer: isTransfer)
         for slot in electorate.all where slot != ownSlot {
@@ -72,6 +72,7 @@ extension Consensus {
         _ request: RaftMessage.VoteRequest, from candidate: ReplicaID, now: Instant,
         into effects: inout [RaftEffect]
     ) {
+        if planted(.preVoteNearLeader) { withholdsVotesUntil = now }
         let isGranted =
             !isFaulty && request.term > term && role != .leader && withholdsVotesUntil <= now && canElect(request.last)
         let answer = RaftMessage.VoteReply(term: isGranted ? request.term : term, isGranted: isGranted)
@@ -89,16 +90,17 @@ extension Consensus {
             return
         }
         // Near a live leader the request is not heard at all: not even its term may disturb the leader.
-        guard request.isTransfer || (role != .leader && withholdsVotesUntil <= now) else { return }
+        guard request.isTransfer || (role != .leader && (withholdsVotesUntil <= now || planted(.votesNearLeader)))
+        else { return }
         if request.term > term { stepDown(to: request.term, now: now, into: &effects) }
-        let isFree = hardState.votedFor == nil || hardState.votedFor == candidate
+        let isFree = hardState.votedFor == nil || hardState.votedFor == candidate || planted(.votesTwice)
         let isGranted = !isFaulty && isFree && canElect(request.last)
         if isGranted {
             // Whoever supports another campaign gives up asking for its own.
             role = .follower
             if hardState.votedFor == nil {
                 hardState.votedFor = candidate
-                durability.noteHardStateChanged()
+                if !planted(.voteNotPersisted) { durability.noteHardStateChanged() }
             }
             restartElectionTimer(now: now)
         }
@@ -125,7 +127,7 @@ extension Consensus {
             stepDown(to: reply.term, now: now, into: &effects)
             return
         }
-        guard role == .candidate, reply.term == term else { return }
+        guard role == .candidate, reply.term == term || planted(.staleVotesCount) else { return }
         recordVote(slot, isGranted: reply.isGranted)
         countVotes(now: now, into: &effects)
     }
@@ -133,7 +135,10 @@ extension Consensus {
     /// A log that misses an entry which this replica may have acknowledged must not win with its vote (Raft §5.4.1).
     /// That holds for its own log too while the tail is doubtful.
     private func canElect(_ last: LogPosition) -> Bool {
-        last >= log.lastPosition && last >= doubtfulTail ?? .zero
+        if planted(.voteIgnoresLog) { return true }
+        if planted(.voteComparesLength) { return last.index >= log.lastIndex && last >= doubtfulTail ?? .zero }
+        if planted(.voteIgnoresDoubt) { return last >= log.lastPosition }
+        return last >= log.lastPosition && last >= doubtfulTail ?? .zero
     }
 
     // MARK: Changes of role
@@ -146,13 +151,13 @@ extension Consensus {
         electedAt = now
         isLeaseForfeited = false
         transfer = nil
-        rounds.restart()
+        if !planted(.roundsNotRestarted) { rounds.restart() }
         roundTrips.removeAll()
-        for slot in members.indices { members[slot].reset(next: log.lastIndex.next) }
+        for slot in members.indices where !planted(.progressNotReset) { members[slot].reset(next: log.lastIndex.next) }
         if let ownSlot { members[ownSlot].noteOwnDurable(durability.durableIndex) }
         uncommittedBytes = 0
         for entry in log.entries(after: commitIndex, through: log.lastIndex) { uncommittedBytes += size(of: entry) }
-        append(.noop, [], now: now)
+        if !planted(.noNoop) { append(.noop, [], now: now) }
         heartbeatDeadline = now + config.heartbeatInterval
         beat(now: now, into: &effects)
         noteAppendsDue()
@@ -166,7 +171,7 @@ extension Consensus {
         abandonLeader(into: &effects)
         if newTerm > term {
             hardState = HardState(term: newTerm, votedFor: nil)
-            durability.noteHardStateChanged()
+            if !planted(.termNotPersisted) { durability.noteHardStateChanged() }
             forgetLeaderLog()
         }
         if !wasFollower { restartElectionTimer(now: now) }
@@ -177,7 +182,7 @@ extension Consensus {
     mutating func follow(
         _ sender: ReplicaID, term messageTerm: Term, now: Instant, into effects: inout [RaftEffect]
     ) -> Bool {
-        guard messageTerm >= term else { return false }
+        guard messageTerm >= term || planted(.followsOlderTerms) else { return false }
         if messageTerm > term { stepDown(to: messageTerm, now: now, into: &effects) }
         // Two leaders of one term cannot be; whoever claims it is not believed.
         guard role != .leader, leader == nil || leader == sender else { return false }
@@ -206,6 +211,7 @@ extension Consensus {
 
     /// A new term: what its leader's log looks like is not known yet.
     private mutating func forgetLeaderLog() {
+        if planted(.matchKeptAcrossTerms) { return }
         matchedIndex = .zero
         owesAcknowledgement = false
     }

@@ -7,7 +7,7 @@ extension Consensus {
 
     /// Until when nobody else can have been elected, on this leader's clock; nil without a lease.
     package var leaseDeadline: Instant? {
-        role == .leader && !isLeaseForfeited ? rounds.promisedUntil : nil
+        role == .leader && (!isLeaseForfeited || planted(.leaseSurvivesHandOver)) ? rounds.promisedUntil : nil
     }
 
     /// Whether this replica is the only possible leader at `now`. Ask at the moment of use: a process that slept
@@ -23,7 +23,7 @@ extension Consensus {
     var quorumDeadline: Instant { (rounds.confirmedSentAt ?? electedAt) + config.electionTimeout }
 
     mutating func tickLeader(now: Instant, into effects: inout [RaftEffect]) {
-        if isDiskHung(at: now) || (quorumDeadline <= now && !isAlone) {
+        if isDiskHung(at: now) || (quorumDeadline <= now && !isAlone && !planted(.noCheckQuorum)) {
             stepDown(to: term, now: now, into: &effects)
             return
         }
@@ -75,12 +75,14 @@ extension Consensus {
             stepDown(to: reply.term, now: now, into: &effects)
             return
         }
-        guard role == .leader, reply.term == term, reply.round <= rounds.last else { return }
+        guard role == .leader, reply.term == term || planted(.roundsOfOtherTerms), reply.round <= rounds.last else {
+            return
+        }
         members[slot].knownCommit = max(members[slot].knownCommit, reply.commitIndex)
         if !reply.heard.isEmpty { members[slot].heard = reply.heard }
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
-        if reply.promise >= config.leasePromise { members[slot].promisedRound = reply.round }
+        if reply.promise >= config.leasePromise || planted(.shortPromiseCounts) { members[slot].promisedRound = reply.round }
         members[slot].lastStamp = reply.stamp
         if members[slot].missedCommit(known: reply.commitIndex, round: reply.round) { members[slot].isAppendDue = true }
         if members[slot].hasForgotten(last: reply.last, round: reply.round) { members[slot].isAppendDue = true }
@@ -89,7 +91,9 @@ extension Consensus {
     }
 
     private mutating func confirmRounds(now: Instant, into effects: inout [RaftEffect]) {
-        let reached = electorate.greatestReached { members[$0].answeredRound }
+        let reached =
+            planted(.leaseByOneAnswer)
+            ? members.map(\.answeredRound).max() : electorate.greatestReached { members[$0].answeredRound }
         let isNews = reached.map { rounds.confirm(through: $0) } ?? false
         if let promised = electorate.greatestReached({ members[$0].promisedRound }) {
             rounds.promise(through: promised, lease: config.leaseDuration)
@@ -110,7 +114,7 @@ extension Consensus {
             reply(.heartbeatReply(answer), to: sender, into: &effects)
             return
         }
-        clock.observe(heartbeat.time, at: now)
+        clock.observe(heartbeat.time, in: heartbeat.term, at: now)
         learnCommit(heartbeat.commitIndex)
         freshness.note(heartbeat)
         let heard = heartbeat.surveysPeers ? votersHeard(at: now) : []
@@ -129,8 +133,9 @@ extension Consensus {
 
     /// For how long the vote is withheld after a leader's word, whatever of the log a crash would leave.
     private var durablePatience: Duration {
-        guard durability.isTruncationDurable else { return .zero }
         let current = config.electionTimeout
+        if planted(.promiseNotDurable) { return current }
+        guard durability.isTruncationDurable else { return .zero }
         if history.current.index <= durability.durableIndex { return current }
         let durable = history.statements.last { $0.index <= durability.durableIndex } ?? history.statements[0]
         return min(current, settings.agreeing(with: durable.configuration.timeouts).electionTimeout)

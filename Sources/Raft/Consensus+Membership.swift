@@ -29,10 +29,12 @@ extension Consensus {
     ) -> Result<LogPosition, ChangeRefusal> {
         guard role == .leader else { return .failure(.notLeader(leader: leader)) }
         guard transfer == nil else { return .failure(.transferring) }
-        guard !isChangeUnfinished else { return .failure(.unfinished(history.current.index)) }
+        guard !isChangeUnfinished || planted(.changeDuringChange) else {
+            return .failure(.unfinished(history.current.index))
+        }
         guard hasCommittedInTerm else { return .failure(.notCurrent) }
         guard !target.isJoint, target != configuration else { return .failure(.noChange) }
-        appendConfiguration(configuration.entering(target), now: now, into: &effects)
+        appendConfiguration(planted(.jointSkipped) ? target : configuration.entering(target), now: now, into: &effects)
         let position = log.lastPosition
         finish(now: now, into: &effects)
         return .success(position)
@@ -99,7 +101,8 @@ extension Consensus {
     /// Leaves a committed joint configuration, and gives up the lead of a committed one that this replica is not in.
     mutating func advanceMembership(now: Instant, into effects: inout [RaftEffect]) {
         let isSettled = configuration.timeouts?.isSettled ?? true
-        guard configuration.isJoint || !isVoter || !isSettled, history.current.index <= commitIndex,
+        guard configuration.isJoint || !isVoter || !isSettled,
+            history.current.index <= commitIndex || planted(.jointLeftEarly),
             hasCommittedInTerm
         else { return }
         if !isVoter, !configuration.isJoint {
@@ -142,7 +145,7 @@ extension Consensus {
 
     /// The entries after `index` are gone, and with them what they stated (Raft §6).
     mutating func rollBackConfiguration(after index: LogIndex, now: Instant) {
-        if history.truncate(after: index) { configurationChanged(now: now) }
+        if !planted(.configurationNotRolledBack), history.truncate(after: index) { configurationChanged(now: now) }
     }
 
     /// The log goes on after a leader's snapshot: what it stated before is void (Raft §7).

@@ -6,7 +6,9 @@ extension Consensus {
     /// Asks for a moment after now at which this replica's applied state is current. Answered by `.readReady` with the
     /// same id, after the `.apply` it depends on, or by `.readFailed`.
     package mutating func requestRead(id: UInt64, now: Instant, into effects: inout [RaftEffect]) {
-        if role == .leader, leaderReads.count < config.maxPendingReads {
+        if role == .leader && planted(.readWithoutRound) || leader != nil && planted(.readAtFollower) {
+            effects.append(.readReady(id: id, index: commitIndex))
+        } else if role == .leader, leaderReads.count < config.maxPendingReads {
             leaderReads.add(LeaderReads.Read(origin: nil, id: id))
             openReadRoundIfWanted(now: now, into: &effects)
         } else if role != .leader, leader != nil, followerReads.count < config.maxPendingReads {
@@ -26,6 +28,10 @@ extension Consensus {
         // Only the leader that the follower means may answer; a silent one makes it time out and ask elsewhere.
         guard role == .leader, request.term == term, leaderReads.count < config.maxPendingReads else { return }
         leaderReads.add(LeaderReads.Read(origin: members[slot].replica, id: request.ticket))
+        if planted(.followerReadWithoutRound) {
+            leaderReads.attach(to: 0, index: commitIndex)
+            releaseReads(through: 0, into: &effects)
+        }
         openReadRoundIfWanted(now: now, into: &effects)
     }
 

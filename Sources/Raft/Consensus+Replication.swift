@@ -118,11 +118,12 @@ extension Consensus {
             stepDown(to: reply.term, now: now, into: &effects)
             return
         }
-        guard role == .leader, reply.term == term else { return }
+        guard role == .leader, reply.term == term || planted(.staleAppendReplies) else { return }
         switch reply.outcome {
         case .matched(let index):
             guard index <= log.lastIndex else { return }
-            let isNews = members[slot].noteMatched(index, round: rounds.last, at: now)
+            let isNews = members[slot].noteMatched(
+                planted(.countsSentAsHeld) ? lastIndex : index, round: rounds.last, at: now)
             let match = members[slot].match
             members[slot].catchUp?.note(
                 match: match, last: log.lastIndex, timeout: config.electionTimeout, at: now)
@@ -145,14 +146,16 @@ extension Consensus {
     /// The leader's own disk has caught up: its log counts as far as it is durable.
     mutating func noteOwnProgress(now: Instant, into effects: inout [RaftEffect]) {
         guard let ownSlot else { return }
-        members[ownSlot].noteOwnDurable(durability.durableIndex)
+        members[ownSlot].noteOwnDurable(planted(.ownDiskUncounted) ? lastIndex : durability.durableIndex)
         advanceCommit(now: now, into: &effects)
     }
 
     /// Commits what a majority holds, if it is of this term (Raft §5.4.2, figure 8): earlier entries commit with it.
     private mutating func advanceCommit(now: Instant, into effects: inout [RaftEffect]) {
         let reached = electorate.greatestReached { members[$0].match }
-        guard let reached, reached > commitIndex, log.term(at: reached) == term else { return }
+        guard let reached, reached > commitIndex, log.term(at: reached) == term || planted(.commitsOlderTerms) else {
+            return
+        }
         while commitIndex < reached {
             commitIndex = commitIndex.next
             uncommittedBytes -= size(of: log[commitIndex])
@@ -162,7 +165,7 @@ extension Consensus {
     }
 
     /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).
-    var hasCommittedInTerm: Bool { log.term(at: commitIndex) == term }
+    var hasCommittedInTerm: Bool { log.term(at: commitIndex) == term || planted(.currentBeforeCommit) }
 
     /// The surroundings reach the member around a broken link now, or directly again.
     package mutating func noteRelayed(_ isRelayed: Bool, to member: ReplicaID) {
@@ -178,7 +181,7 @@ extension Consensus {
             answer(.stale, to: sender, into: &effects)
             return
         }
-        clock.observe(append.time, at: now)
+        clock.observe(append.time, in: append.term, at: now)
         guard isShared(append.previous) else {
             let bound = LogPosition(index: append.previous.index, term: append.previous.term)
             let hint = log.lastPosition(notAfter: bound)
@@ -198,6 +201,7 @@ extension Consensus {
     /// Committed entries equal the leader's without looking (leader completeness, Raft §5.4.3).
     private func isShared(_ previous: LogPosition) -> Bool {
         previous.index <= commitIndex || log.term(at: previous.index) == previous.term
+            || (planted(.previousUnchecked) && previous.index <= lastIndex)
     }
 
     /// Appends what is new. Only a conflict truncates: an append that arrives late and is shorter than what is already
@@ -205,7 +209,7 @@ extension Consensus {
     private mutating func merge(_ entries: [Entry], now: Instant) {
         for entry in entries where entry.index > log.base.index {
             if let present = log.term(at: entry.index) {
-                if present == entry.term { continue }
+                if planted(.truncatesNever) || (present == entry.term && !planted(.truncatesAlways)) { continue }
                 precondition(
                     entry.index > commitIndex,
                     "the leader's term \(entry.term) contradicts committed term \(present) at \(entry.index)")
@@ -219,15 +223,15 @@ extension Consensus {
     }
 
     mutating func learnCommit(_ leaderCommit: LogIndex) {
-        commitIndex = max(commitIndex, min(leaderCommit, matchedIndex))
+        commitIndex = max(commitIndex, min(leaderCommit, planted(.commitsUnmatched) ? lastIndex : matchedIndex))
     }
 
     /// Tells the leader what is both shared with it and durable. One answer covers all appends before it.
     mutating func acknowledge(into effects: inout [RaftEffect]) {
         guard owesAcknowledgement, let leader else { return }
-        var acknowledged = min(matchedIndex, durability.durableIndex)
+        var acknowledged = planted(.acknowledgesBeforeSync) ? matchedIndex : min(matchedIndex, durability.durableIndex)
         // What is committed anyway commits nothing more; the leader must know it to send the rest.
-        if isFaulty { acknowledged = min(acknowledged, commitIndex) }
+        if isFaulty, !planted(.faultyAcknowledges) { acknowledged = min(acknowledged, commitIndex) }
         owesAcknowledgement = acknowledged < matchedIndex
         if acknowledged > .zero { answer(.matched(acknowledged), to: leader, into: &effects) }
     }

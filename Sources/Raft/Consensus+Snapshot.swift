@@ -225,6 +225,11 @@ extension Consensus {
         finish(now: now, into: &effects)
     }
 
+    /// Of the leader's snapshot that is being written, to be installed then.
+    package var receivedPosition: LogPosition? {
+        durability.snapshot.flatMap { $0.isReceived ? $0.snapshot.position : nil }
+    }
+
     /// Every slice is on disk: makes log and state fit the snapshot, and publishes it with the next write. Entries after
     /// it stay if the log agrees with it (figure 13, rule 6).
     mutating func publishSnapshotIfWritten(now: Instant, into effects: inout [RaftEffect]) {
@@ -236,13 +241,13 @@ extension Consensus {
         }
         // Elected meanwhile: then the log reaches as far as any snapshot, and goes its own way.
         guard role != .leader else { return durability.abandonSnapshot() }
-        let isHeld = log.term(at: metadata.position.index) == metadata.position.term
+        let isHeld = log.term(at: metadata.position.index) == metadata.position.term || planted(.snapshotKeepsOldLog)
         // First: what a configuration means is asked of the commit index.
         commitIndex = metadata.position.index
         appliedIndex = metadata.position.index
         if !isHeld {
             log.restart(after: metadata.position, time: metadata.time)
-            restartConfigurations(at: metadata, now: now)
+            if !planted(.snapshotForgetsVoters) { restartConfigurations(at: metadata, now: now) }
         }
         durability.publish(voidsLog: !isHeld)
         matchedIndex = max(matchedIndex, metadata.position.index)
@@ -264,7 +269,8 @@ extension Consensus {
     /// Whether state and log reach this committed position, durably.
     private func isCovered(_ position: LogPosition) -> Bool {
         position.index <= commitIndex
-            && position.index <= max(durability.durableIndex, durability.durableSnapshot.index)
+            && (position.index <= max(durability.durableIndex, durability.durableSnapshot.index)
+                || planted(.installedBeforeDurable))
     }
 
     private mutating func answer(

@@ -33,6 +33,10 @@ extension Consensus {
     /// without a valid primary for as long as this term lasts: campaign anew.
     mutating func giveUpTransfer(_ pending: Transfer, now: Instant, into effects: inout [RaftEffect]) {
         transfer = nil
+        if planted(.handOverForgotten) {
+            isLeaseForfeited = false
+            return
+        }
         if pending.isReleased { startElection(isTransfer: true, now: now, into: &effects) }
     }
 
@@ -40,7 +44,8 @@ extension Consensus {
     mutating func handleTimeoutNow(
         _ messageTerm: Term, from sender: ReplicaID, now: Instant, into effects: inout [RaftEffect]
     ) {
-        guard messageTerm == term, role != .leader, isVoter, leader == sender, !isDiskHung(at: now),
+        guard messageTerm == term && leader == sender || planted(.lateOrderObeyed), role != .leader, isVoter,
+            !isDiskHung(at: now),
             doubtfulTail == nil
         else { return }
         startElection(isTransfer: true, now: now, into: &effects)

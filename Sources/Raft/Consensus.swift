@@ -124,6 +124,7 @@ package struct Consensus: Sendable {
         self.config = config
         self.random = random
         hardState = recovered.hardState
+        if planted(.voteForgottenOnRestart) { hardState.votedFor = nil }
         recoveredTerm = recovered.hardState.term
         log = RaftLog(recovered.entries, base: recovered.base, baseTime: recovered.snapshot?.time ?? .zero)
         let snapshot = recovered.snapshot?.position ?? .zero
@@ -143,7 +144,7 @@ package struct Consensus: Sendable {
         members = ids.map { Progress(replica: $0) }
         electorate = Electorate(configuration, members: ids)
         ownSlot = ids.firstIndex(of: replica)
-        withholdsVotesUntil = now + self.config.electionTimeout
+        withholdsVotesUntil = planted(.restartForgetsPromise) ? now : now + self.config.electionTimeout
         electionSpan = .zero
         electionDeadline = now
         clock = LogClock(recovered: log.lastTime, now: now)
@@ -322,7 +323,7 @@ package struct Consensus: Sendable {
     var isSolitary: Bool { isAlone && history.statements.count == 1 }
 
     func isDiskHung(at now: Instant) -> Bool {
-        guard let since = durability.writingSince else { return false }
+        guard let since = durability.writingSince, !planted(.diskHangIgnored) else { return false }
         return now - since >= config.diskHangLimit
     }
 

@@ -70,6 +70,7 @@ struct Durability: Sendable {
             truncateAfter = min(truncateAfter ?? index, index)
             issuedIndex = index
         }
+        if planted(.truncationStaysDurable) { return }
         durableIndex = min(durableIndex, index)
         if let last = outstanding?.lastIndex { outstanding?.lastIndex = min(last, index) }
     }
@@ -78,7 +79,7 @@ struct Durability: Sendable {
     mutating func sendWhenHardStateIsDurable(
         _ message: RaftMessage, to receiver: ReplicaID, into effects: inout [RaftEffect]
     ) {
-        if isHardStateDurable {
+        if isHardStateDurable || planted(.voteSentEarly) {
             effects.append(.send(message, to: receiver))
         } else if held.count < Self.heldMax {
             let inFlight = outstanding?.sequence ?? nextSequence
@@ -120,7 +121,7 @@ struct Durability: Sendable {
         durableIndex = write.lastIndex
         if !write.isReduced { isFull = false }
         if case .publish(let metadata, _, _) = write.snapshot { durableSnapshot = metadata.position }
-        let ready = held.prefix { $0.sequence <= sequence }
+        let ready = held.prefix { $0.sequence <= sequence || planted(.heldReleasedEarly) }
         for entry in ready where entry.message.term >= term {
             effects.append(.send(entry.message, to: entry.receiver))
         }
@@ -221,7 +222,7 @@ extension Durability {
         }
         // A log that the snapshot voids begins after it, on disk not before it is published.
         if case .publish(_, _, voidsLog: true)? = write.snapshot { return }
-        issuedIndex = min(issuedIndex, durableIndex)
+        if !planted(.fullDiskForgets) { issuedIndex = min(issuedIndex, durableIndex) }
     }
 
     private mutating func makeReducedWrite(hardState: HardState, now: Instant) -> DurableWrite {

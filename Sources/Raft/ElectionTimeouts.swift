@@ -27,7 +27,7 @@ package struct ElectionTimeouts: Hashable, Sendable {
     }
 
     /// What leaders measure their lease by.
-    package var lease: Duration { min(timeout, former) }
+    package var lease: Duration { planted(.timeoutInOneStep) ? max(timeout, former) : min(timeout, former) }
     /// For how long voters withhold their votes after a leader's word, and what elections and quorum checks wait for.
     package var patience: Duration { max(timeout, former) }
     package var isSettled: Bool { timeout == former }

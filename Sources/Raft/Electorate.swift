@@ -11,7 +11,7 @@ struct Electorate: Sendable {
 
     /// `members` are the configuration's, ascending.
     init(_ configuration: Configuration, members: [ReplicaID]) {
-        incoming = members.indices.filter { configuration.voters.contains(members[$0]) }
+        incoming = members.indices.filter { configuration.voters.contains(members[$0]) || planted(.observersCount) }
         outgoing = members.indices.filter { configuration.outgoing.contains(members[$0]) }
         all = members.indices.filter { configuration.isVoter(members[$0]) }
     }
@@ -19,7 +19,7 @@ struct Electorate: Sendable {
     /// The greatest value that a majority, or each of both majorities, has reached.
     func greatestReached<Value: Comparable>(_ value: (Int) -> Value) -> Value? {
         let reached = Quorum.greatestReached(voters: incoming.count) { value(incoming[$0]) }
-        guard !outgoing.isEmpty, let reached else { return reached }
+        guard !outgoing.isEmpty, !planted(.jointNeedsNewOnly), let reached else { return reached }
         return Quorum.greatestReached(voters: outgoing.count) { value(outgoing[$0]) }.map { min($0, reached) }
     }
 

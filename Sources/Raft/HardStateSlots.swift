@@ -42,6 +42,10 @@ struct HardStateSlots: Hashable, Sendable {
         state = next
         generation += 1
         let bytes = encode(owner: owner)
+        if planted(.slotsNotSynced) { return Self.files.map { .write(file: $0, offset: 0, bytes: bytes) } }
+        if planted(.oneSlotOnly) {
+            return [.write(file: Self.files[0], offset: 0, bytes: bytes), .sync(file: Self.files[0])]
+        }
         return Self.files.flatMap { [DiskOperation.write(file: $0, offset: 0, bytes: bytes), .sync(file: $0)] }
     }
 

@@ -151,7 +151,7 @@ struct Progress: Sendable {
     /// Its disk lost what follows `shared`: what it acknowledged beyond counts no longer.
     mutating func noteLost(after shared: LogIndex) {
         guard mode != .snapshotting else { return }
-        match = min(match, shared)
+        if !planted(.lossNotCounted) { match = min(match, shared) }
         restartProbing()
         next = shared.next
     }

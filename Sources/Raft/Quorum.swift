@@ -1,3 +1,5 @@
+import Primitives
+
 /// Majority arithmetic, apart from everything else so that tables can test it.
 package enum Quorum {
     package enum Verdict: Hashable, Sendable {
@@ -8,7 +10,7 @@ package enum Quorum {
     }
 
     /// The smallest number of voters such that any two sets of that size share one.
-    package static func size(voters: Int) -> Int { voters / 2 + 1 }
+    package static func size(voters: Int) -> Int { voters / 2 + (planted(.quorumOfHalf) ? 0 : 1) }
 
     /// The greatest value that at least a majority has reached: the commit index of their match indices, the
     /// confirmed round of their acknowledged rounds. Nil without voters, because nobody can then decide anything.
@@ -23,7 +25,7 @@ package enum Quorum {
             if let best, reached <= best { continue }
             var support = 0
             for voter in 0..<voters where value(voter) >= reached { support += 1 }
-            if support >= needed { best = reached }
+            if support >= needed - (planted(.commitBelowQuorum) ? 1 : 0) { best = reached }
         }
         return best
     }
@@ -32,7 +34,7 @@ package enum Quorum {
     package static func tally(voters: Int, granted: Int, rejected: Int) -> Verdict {
         precondition(
             granted + rejected <= voters, "\(granted) granted and \(rejected) rejected of \(voters) votes")
-        if voters > 0, granted >= size(voters: voters) { return .won }
+        if voters > 0, granted >= size(voters: voters) - (planted(.electionBelowQuorum) ? 1 : 0) { return .won }
         return voters - rejected < size(voters: voters) ? .lost : .pending
     }
 }

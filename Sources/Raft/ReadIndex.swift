@@ -33,7 +33,7 @@ struct LeaderReads: Sendable {
     /// `round` is about to be sent and the commit index is `index`: every waiting read can use it.
     mutating func attach(to round: UInt64, index: LogIndex) {
         guard !waiting.isEmpty else { return }
-        batches.append(Batch(round: round, index: index, reads: waiting))
+        batches.append(Batch(round: planted(.readJoinsOldRound) ? round - 1 : round, index: index, reads: waiting))
         waiting.removeAll(keepingCapacity: true)
     }
 
@@ -100,7 +100,9 @@ struct FollowerReads: Sendable {
     }
 
     mutating func confirm(_ number: UInt64, index: LogIndex) {
-        guard let position = tickets.firstIndex(where: { $0.number == number }) else { return }
+        guard let position = tickets.firstIndex(where: { $0.number == number || planted(.readContextReused) }) else {
+            return
+        }
         confirmed.append(Confirmed(index: index, ids: tickets[position].ids))
         tickets.remove(at: position)
     }
@@ -108,8 +110,8 @@ struct FollowerReads: Sendable {
     /// Hands out the reads whose index is applied.
     mutating func release(appliedThrough applied: LogIndex, _ body: (UInt64, LogIndex) -> Void) {
         guard !confirmed.isEmpty else { return }
-        for ready in confirmed where ready.index <= applied {
-            for id in ready.ids { body(id, ready.index) }
+        for ready in confirmed where ready.index <= applied || planted(.readBeforeApplied) {
+            for id in ready.ids { body(id, planted(.readBeforeApplied) ? .zero : ready.index) }
             count -= ready.ids.count
         }
         confirmed.removeAll { $0.index <= applied }

@@ -48,9 +48,9 @@ struct RoundLedger: Sendable {
         precondition(number <= confirmed, "round \(number) is promised, and answered only through \(confirmed)")
         promised = number
         let answered = open.prefix { $0.number <= number }
-        if let latest = answered.last { promisedSentAt = latest.sentAt }
+        if let latest = planted(.leaseFromAnswer) ? open.last : answered.last { promisedSentAt = latest.sentAt }
         open.removeFirst(answered.count)
-        promisedUntil = promisedSentAt.map { $0 + lease }
+        promisedUntil = promisedSentAt.map { $0 + lease * (planted(.leaseTooLong) ? 2 : 1) }
     }
 
     /// The lease is shorter from now on, also where it counts from an earlier round.

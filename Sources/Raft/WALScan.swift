@@ -149,7 +149,7 @@ struct WALScan: Sendable {
                 number: replay.nextNumber)
         }
         let isFaulty = damage.isProven || evidence.durableBefore > replay.nextNumber
-        if !isFaulty, evidence.last == nil {
+        if planted(.damageIsTorn) || (!isFaulty && evidence.last == nil) {
             if evidence.residueBytes > 0 {
                 verdict = .torn(droppedBytes: evidence.residueBytes)
                 cleanEnd = nil

@@ -129,7 +129,7 @@ package struct WriteAheadLog: Sendable {
         let change = merge(writes)
         var kinds: [WALRecord.Kind] = []
         if let base = change.restart { kinds.append(.restart(after: base)) }
-        if change.keepThrough < change.restart?.index ?? terms.lastIndex {
+        if !planted(.truncationNotLogged), change.keepThrough < change.restart?.index ?? terms.lastIndex {
             kinds.append(.truncate(after: change.keepThrough))
         }
         kinds.reserveCapacity(kinds.count + change.entries.count)
@@ -238,7 +238,7 @@ package struct WriteAheadLog: Sendable {
         operations.append(.write(file: file, offset: start, bytes: group.records.bytes))
         let place = active.header.identityOffset(of: group.first)
         operations.append(.write(file: file, offset: place, bytes: group.identities.bytes))
-        operations.append(.sync(file: file))
+        if !planted(.syncForgotten) { operations.append(.sync(file: file)) }
     }
 
     /// Opens the file after segment `previous`. First its zeros are durable, then its header, then records follow: a
@@ -256,7 +256,7 @@ package struct WriteAheadLog: Sendable {
             .sync(file: active.file),
             .write(file: active.file, offset: 0, bytes: header.encodeBlock()),
             .sync(file: active.file),
-            .syncDirectory,
+            planted(.directoryNotSynced) ? .sync(file: active.file) : .syncDirectory,
         ]
     }
 }

@@ -2,24 +2,34 @@ import Authority
 import NodeCore
 import Primitives
 
-/// Clients that never stop: values written and read on random nodes, people who sign in and out. What each of them was
-/// told is handed to the checkers, so that a run is judged by what clients saw and not only by what nodes hold.
+/// Clients that never stop: values written, read, replaced and deleted on random nodes, people who sign in, refresh and
+/// sign out, locks taken and used. What each of them was told is handed to checkers, so that a run is judged by what
+/// clients saw and not only by what nodes hold.
 ///
-/// Each key has at most one operation under way, so its history is a line with forks only where an outcome stayed
-/// unknown (`RegisterChecker`).
+/// Every stored value is a number of its own, so that a read tells which write it saw. A client that was not answered
+/// learns nothing, and anything may still happen: `info` in the history, and no promise about its session.
 package struct ClientWorkload: Sendable {
-    private enum Operation: Sendable {
-        /// `mayHaveHappened`: an earlier attempt at the same write stayed without an answer.
-        case write(key: Int, value: UInt64, mayHaveHappened: Bool)
-        /// The twin of a write that was asked for twice: its answer says nothing new.
-        case twin
-        case read(key: Int, node: Int, life: Int)
-        case signIn(SessionID)
+    enum Operation: Sendable {
+        case value(ValueOperation)
+        case signIn(SessionID, user: Int)
         case signOut(SessionID)
+        case refresh(Refresh)
+        case acquire(lock: Int, lifetime: Duration)
+        case renew(HeldLock, lifetime: Duration)
+        case release
+        case guardedWrite(HeldLock)
+        case createUser
+    }
+
+    struct Pending: Sendable {
+        let request: RequestID
+        let operation: Operation
+        let asked: Instant
     }
 
     /// What came of the operations so far.
     package struct Tally: Hashable, Sendable {
+        package var begun = 0
         package var succeeded = 0
         /// Refused with nothing appended (503).
         package var refused = 0
@@ -34,7 +44,7 @@ package struct ClientWorkload: Sendable {
     package struct Habits: Hashable, Sendable {
         /// Repeat a write elsewhere that was refused or not answered.
         package var retryPerMille = 0
-        /// Ask two nodes at once for the same write.
+        /// Ask two nodes at once for the same thing.
         package var duplicatePerMille = 0
         /// Go away before the answer.
         package var abandonPerMille = 0
@@ -45,214 +55,99 @@ package struct ClientWorkload: Sendable {
         package init() {}
     }
 
-    private static let keyCount = 64
-    private static let sessionsMax = 50
-    private static let userName = "ada"
+    /// After which a client takes its question for lost.
+    static let patience: Duration = .seconds(20)
 
     package var habits = Habits()
-    package private(set) var tally = Tally()
-    private var random: SeededRandom
-    private var pending: [(request: RequestID, operation: Operation, givenUpAt: Instant)] = []
-    private var registers: [RegisterChecker]
-    private let keys: [ValueKey]
-    private var busyKeys: Set<Int> = []
-    private var nextValue: UInt64 = 1
-    private var open: [SessionID] = []
-    private let user: UserName
-    private var hasUser = false
+    package internal(set) var tally = Tally()
+    package internal(set) var history = History()
+    var random: SeededRandom
+    private var pending: [Pending] = []
+    var values = ValueClients()
+    var people = People()
+    var locks = LockClients()
 
-    package init(random: SeededRandom) {
-        self.random = random
-        keys = (0..<Self.keyCount).map { number in
-            guard let key = ValueKey("key-\(number)") else { preconditionFailure("key-\(number) is no key") }
-            return key
-        }
-        guard let user = UserName(Self.userName) else { preconditionFailure("\(Self.userName) is no user name") }
-        self.user = user
-        registers = Array(repeating: RegisterChecker(), count: Self.keyCount)
-    }
+    package init(random: SeededRandom) { self.random = random }
 
     /// Collects answers, then starts one operation on a random node that runs, or a crowd of them.
     package mutating func step(_ world: inout World) {
         collect(&world)
-        var count = 1
-        if strikes(habits.burstPerMille, .burst, &world) { count = 30 }
+        let count = strikes(habits.burstPerMille, .burst, &world) ? 30 : 1
         for _ in 0..<count { startOne(&world) }
     }
 
     private mutating func startOne(_ world: inout World) {
         guard let node = awakeNode(world) else { return }
-        if !hasUser {
-            hasUser = world.hasUsers(node)
-            if !hasUser {
-                _ = world.submit(.createUser(name: user, verifier: .simulated, role: .admin), to: node)
-                return
-            }
+        if let missing = people.missingUser(on: node, &world) {
+            return ask(.createUser, world.submit(missing, to: node), world)
         }
-        switch random.below(10) {
-        case 0..<5: write(on: node, &world)
-        case 5..<8: read(on: node, &world)
-        case 8: signIn(on: node, &world)
-        default: signOut(on: node, &world)
+        switch random.below(20) {
+        case 0..<12: startValue(on: node, &world)
+        case 12, 13: signIn(on: node, &world)
+        case 14: signOut(on: node, &world)
+        case 15, 16: refresh(on: node, &world)
+        default: useLock(on: node, &world)
         }
     }
 
-    private mutating func awakeNode(_ world: World) -> Int? {
+    mutating func awakeNode(_ world: World) -> Int? {
         random.element(of: (0..<world.nodeCount).filter { world.nodes[$0].isAwake })
     }
 
-    private mutating func strikes(_ perMille: Int, _ fault: FaultClass, _ world: inout World) -> Bool {
+    mutating func strikes(_ perMille: Int, _ fault: FaultClass, _ world: inout World) -> Bool {
         guard perMille > 0, random.chance(perMille, in: 1000) else { return false }
         world.faults.note(fault)
         return true
     }
 
-    /// Takes the answers that have arrived.
-    package mutating func collect(_ world: inout World) {
-        var waiting: [(request: RequestID, operation: Operation, givenUpAt: Instant)] = []
-        for item in pending {
-            if let answer = world.takeAnswer(to: item.request) {
-                note(answer, to: item.operation, &world)
-            } else if world.now >= item.givenUpAt {
-                abandon(item.operation)
-            } else {
-                waiting.append(item)
-            }
-        }
-        pending = waiting
-    }
-
-    // MARK: Operations
-
-    private mutating func write(on node: Int, _ world: inout World) {
-        guard let key = freeKey() else { return }
-        let value = nextValue
-        nextValue += 1
-        busyKeys.insert(key)
-        submit(value, under: key, to: node, mayHaveHappened: false, &world)
-        if strikes(habits.duplicatePerMille, .duplicateRequest, &world), let other = awakeNode(world) {
-            registers[key].noteUnknown(value)
-            wait(for: world.submit(putCommand(value, under: key), to: other), .twin, world)
-        }
-        if strikes(habits.abandonPerMille, .abandonedRequest, &world), let (request, _, _) = pending.last {
-            world.forget(request, on: node)
-        }
-    }
-
-    private mutating func submit(
-        _ value: UInt64, under key: Int, to node: Int, mayHaveHappened: Bool, _ world: inout World
-    ) {
-        let request = world.submit(putCommand(value, under: key), to: node)
-        wait(for: request, .write(key: key, value: value, mayHaveHappened: mayHaveHappened), world)
-    }
-
-    /// Large or small by its number, so that a repeated write is the same write.
-    private func putCommand(_ value: UInt64, under key: Int) -> AuthorityCommand {
-        let padding = Int(value % 1000) < habits.largePerMille ? 2048 : 0
-        return .putValue(
-            key: keys[key], value: Self.encode(value, padding: padding), condition: .none, author: .simulated)
-    }
-
-    private mutating func read(on node: Int, _ world: inout World) {
-        guard let key = freeKey() else { return }
-        busyKeys.insert(key)
-        wait(for: world.readBarrier(at: node), .read(key: key, node: node, life: world.nodes[node].life), world)
-    }
-
-    private mutating func signIn(on node: Int, _ world: inout World) {
-        guard let revision = world.user(user, on: node)?.passwordRevision else { return }
-        guard open.count < Self.sessionsMax else { return signOut(on: node, &world) }
-        let id = SessionID.drawn(from: &random)
-        let grant = SessionGrant(
-            id: id, user: user, passwordRevision: revision, node: world.nodes[node].id,
-            refreshHash: Bytes32.drawn(from: &random), label: .simulated)
-        wait(for: world.submit(.grantSession(grant), to: node), .signIn(id), world)
-    }
-
-    private mutating func signOut(on node: Int, _ world: inout World) {
-        guard !open.isEmpty else { return }
-        let id = open.remove(at: random.below(open.count))
-        world.checkers.noteDoubtful(id)
-        wait(for: world.submit(.revokeSession(id), to: node), .signOut(id), world)
-    }
-
-    private mutating func wait(for request: RequestID, _ operation: Operation, _ world: World) {
-        pending.append((request, operation, world.now + .seconds(20)))
-    }
-
-    private mutating func freeKey() -> Int? {
-        let key = random.below(Self.keyCount)
-        return busyKeys.contains(key) ? nil : key
+    mutating func ask(_ operation: Operation, _ request: RequestID, _ world: World) {
+        tally.begun += 1
+        pending.append(Pending(request: request, operation: operation, asked: world.now))
     }
 
     // MARK: Answers
 
-    private mutating func note(_ answer: NodeAnswer, to operation: Operation, _ world: inout World) {
-        switch answer {
+    /// Takes the answers that have arrived.
+    package mutating func collect(_ world: inout World) {
+        var waiting: [Pending] = []
+        let asked = pending
+        pending = []
+        for item in asked {
+            if let answered = world.takeAnswered(item.request) {
+                take(answered, item, &world)
+            } else if world.now >= item.asked + Self.patience {
+                tally.abandoned += 1
+                take(nil, item, &world)
+            } else {
+                waiting.append(item)
+            }
+        }
+        // What was asked again meanwhile comes last.
+        pending = waiting + pending
+    }
+
+    /// Nil: the node that was asked is gone, or the client is.
+    private mutating func take(_ answered: Answered?, _ item: Pending, _ world: inout World) {
+        switch answered?.answer {
         case .committed, .readable: tally.succeeded += 1
         case .refused(.outcomeUnknown): tally.unknown += 1
         case .refused: tally.refused += 1
+        case nil: break
         }
-        switch operation {
-        case .write(let key, let value, let mayHaveHappened):
-            noteWrite(key, value, answer, mayHaveHappened: mayHaveHappened, &world)
-        case .twin: break
-        case .read(let key, let node, let life):
-            busyKeys.remove(key)
-            guard case .readable = answer, world.nodes[node].life == life else { return }
-            let stored = world.nodes[node].read { $0.authority.values[keys[key]] } ?? nil
-            let found = stored.map { Self.decode($0.bytes) } ?? 0
-            if let violation = registers[key].noteRead(found) { world.report("\(keys[key]): \(violation)") }
-        case .signIn(let id):
-            guard case .committed(.granted, let index) = answer else { return }
-            world.checkers.noteGranted(id, at: index)
-            open.append(id)
-        case .signOut(let id):
-            guard case .committed(.sessionsEnded, let index) = answer else { return }
-            world.checkers.noteEnded(id, at: index)
+        switch item.operation {
+        case .value(let operation): noteValue(operation, answered, &world)
+        case .signIn(let id, let user): noteSignIn(id, user: user, answered, &world)
+        case .signOut(let id): noteSignOut(id, answered, &world)
+        case .refresh(let refresh): noteRefresh(refresh, answered, &world)
+        case .acquire(let lock, let lifetime):
+            noteAcquired(lock, lifetime: lifetime, answered, asked: item.asked, &world)
+        case .renew(let held, let lifetime):
+            noteRenewed(held, lifetime: lifetime, answered, asked: item.asked, &world)
+        case .guardedWrite(let held): noteGuardedWrite(held, answered, &world)
+        case .release, .createUser: break
         }
     }
 
-    private mutating func noteWrite(
-        _ key: Int, _ value: UInt64, _ answer: NodeAnswer, mayHaveHappened: Bool, _ world: inout World
-    ) {
-        busyKeys.remove(key)
-        let isOpen: Bool
-        switch answer {
-        case .committed(.stored, _):
-            registers[key].noteWritten(value)
-            return
-        case .refused(.outcomeUnknown): isOpen = true
-        case .committed, .refused: isOpen = mayHaveHappened
-        case .readable: return
-        }
-        if isOpen { registers[key].noteUnknown(value) }
-        if strikes(habits.retryPerMille, .retry, &world), let node = awakeNode(world) {
-            busyKeys.insert(key)
-            submit(value, under: key, to: node, mayHaveHappened: isOpen, &world)
-        } else if !isOpen {
-            registers[key].noteRefused(value)
-        }
-    }
-
-    /// The node that was asked is gone: its client learns nothing, and anything may still happen.
-    private mutating func abandon(_ operation: Operation) {
-        tally.abandoned += 1
-        switch operation {
-        case .write(let key, let value, _):
-            busyKeys.remove(key)
-            registers[key].noteUnknown(value)
-        case .read(let key, _, _): busyKeys.remove(key)
-        case .signIn, .signOut, .twin: break
-        }
-    }
-
-    private static func encode(_ value: UInt64, padding: Int) -> [UInt8] {
-        var writer = ByteWriter(capacity: 8 + padding)
-        writer.write(value)
-        writer.writeRaw(repeatElement(0, count: padding))
-        return writer.bytes
-    }
-
-    private static func decode(_ bytes: [UInt8]) -> UInt64 { bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    /// What is wrong with the values that were read.
+    package func violations() -> [String] { history.violations() }
 }

@@ -24,19 +24,27 @@ package struct Mischief: Hashable, Sendable {
 struct Recorder: Sendable {
     private static let limit = 256
 
-    private var datagrams: [(bytes: [UInt8], from: Int, to: Int)] = []
+    struct Recorded: Sendable {
+        let bytes: [UInt8]
+        let from: Int
+        let to: Int
+        /// Of the receiver. A later life would take a clear frame for a new one; sealed, it would not open.
+        let life: Int
+    }
+
+    private var datagrams: [Recorded] = []
     private var oldest = 0
 
-    mutating func record(_ bytes: [UInt8], from: Int, to: Int) {
+    mutating func record(_ datagram: Recorded) {
         if datagrams.count < Self.limit {
-            datagrams.append((bytes, from, to))
+            datagrams.append(datagram)
         } else {
-            datagrams[oldest] = (bytes, from, to)
+            datagrams[oldest] = datagram
             oldest = (oldest + 1) % Self.limit
         }
     }
 
-    func draw(_ random: inout SeededRandom) -> (bytes: [UInt8], from: Int, to: Int)? {
+    func draw(_ random: inout SeededRandom) -> Recorded? {
         random.element(of: datagrams)
     }
 }

@@ -47,10 +47,27 @@ extension ScenarioRunner {
         case "remove": return try remove(command)
         case "configuration": return try configuration(command)
         case "get": return try get(command)
+        case "swarm": return try swarm(command)
         case "verify": return verify()
         default:
             throw ScenarioError(line: command.line, reason: "'\(command.verb)' is no command; see simulations/README.md")
         }
+    }
+
+    /// `swarm keep=3,9,14 for=20s`: the swarm of this seed, in a world of its own, with only these of its troubles. Prints
+    /// them, and what came of it.
+    private func swarm(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
+        var swarm = Swarm()
+        swarm.duration = try span(command.option("for"), command)
+        if let text = command.option("keep") {
+            guard let kept = Swarm.troubleNumbers(text) else {
+                throw ScenarioError(line: command.line, reason: "keep=3,9 names troubles by number, not '\(text)'")
+            }
+            swarm.keptTroubles = kept
+        }
+        let report = swarm.run(seed: world.settings.seed)
+        let verdict = report.violations.isEmpty ? [SwarmShrinker.Shrunk.verdict] : report.violations
+        return report.troubles.map(\.line) + verdict
     }
 
     // MARK: Time and machines

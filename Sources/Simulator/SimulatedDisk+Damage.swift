@@ -45,6 +45,7 @@ extension SimulatedDisk {
             let end = files[place].content.lastIndex(where: { $0 != 0 }), end >= bytes
         else { return false }
         files[place].content.removeLast(files[place].content.count - (end + 1 - bytes))
+        files[place].pending = []  // there is nothing left to take back
         isHarmed = true
         faults.note(.cutTail)
         return true

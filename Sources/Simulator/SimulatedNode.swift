@@ -139,7 +139,7 @@ struct Provision: Sendable {
     /// n1 is named aurora's rank: the highest. The others are equal.
     init(
         nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?,
-        policy: ElectionTimeoutPolicy?
+        policy: ElectionTimeoutPolicy?, electionJitter: Duration?
     ) {
         self.electionTimeout = policy
         let voters = Roster.chooseVoters(nodes.map { ($0.name, $0.rank) })
@@ -157,6 +157,10 @@ struct Provision: Sendable {
             raft.snapshotAfterEntries = snapshotAfterEntries
             raft.keptEntries = snapshotAfterEntries / 4
             raft.snapshotChunkBytes = 4096
+        }
+        if let electionJitter {
+            raft.electionJitter = electionJitter
+            raft.rankDelay = .zero
         }
         self.raft = raft
         gossip = GossipConfig()

@@ -36,12 +36,13 @@ package struct SimulationBenchmark: Sendable {
         while world.now < .zero + simulated {
             clients.step(&world)
             world.run(for: interval)
+            world.checkLogs()
         }
         world.run(for: .seconds(5))
         clients.collect(&world)
         return Report(
             simulated: world.now - .zero, steps: world.trace.eventCount, operations: clients.tally.succeeded,
             failures: clients.tally.refused + clients.tally.unknown + clients.tally.abandoned,
-            traceHash: world.trace.hash, violations: world.allViolations())
+            traceHash: world.trace.hash, violations: world.allViolations() + clients.violations())
     }
 }

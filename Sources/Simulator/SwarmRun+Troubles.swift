@@ -1,12 +1,13 @@
+import Authority
 import Primitives
 import Raft
 
 // What each kind of trouble does.
 extension SwarmRun {
-    mutating func cause(_ trouble: SwarmPlan.Trouble) {
-        let node = random.below(world.nodeCount)
+    /// Returns what it did, for a person.
+    mutating func cause(_ trouble: SwarmPlan.Trouble) -> String {
+        let node = target()
         let other = (node + 1 + random.below(max(1, world.nodeCount - 1))) % world.nodeCount
-        world.note("\(trouble), n\(node + 1)")
         switch trouble {
         case .partition, .isolation, .oneWayCut, .topology, .flap: cutNetwork(trouble, node, other)
         case .loss: world.network[node, other].lossPerMille = random.below(500)
@@ -32,7 +33,19 @@ extension SwarmRun {
         case .newConfiguration:
             world.stop(node, cutsPower: false)
             world.startReconfigured(node, heartbeatInterval: .milliseconds(30 + random.below(90)))
+        case .upgrade:
+            world.stop(node, cutsPower: false)
+            world.install(.current, on: node)
+            world.start(node)
         }
+        return "\(trouble) n\(node + 1) (n\(other + 1))"
+    }
+
+    /// Any node; at times the one that leads.
+    private mutating func target() -> Int {
+        let drawn = random.below(world.nodeCount)
+        guard plan.huntsLeader, random.chance(1, in: 2) else { return drawn }
+        return (0..<world.nodeCount).first { world.isLeading($0) } ?? drawn
     }
 
     private mutating func cutNetwork(_ trouble: SwarmPlan.Trouble, _ node: Int, _ other: Int) {

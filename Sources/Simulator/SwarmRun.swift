@@ -1,3 +1,4 @@
+import Authority
 import NodeCore
 import Primitives
 import Raft
@@ -26,6 +27,8 @@ struct SwarmRun {
     private var harmed: Set<Int> = []
     /// The life in which each disk was harmed last.
     private var harmedInLife: [Int: Int] = [:]
+    private(set) var troubles: [Swarm.Trouble] = []
+    private var steps = 0
     /// Links that go up and down until the next change.
     private var flapping: (a: Int, b: Int, until: Instant)?
 
@@ -42,31 +45,68 @@ struct SwarmRun {
     mutating func play() -> [String] {
         for node in 0..<world.nodeCount {
             if plan.reordersWrites { world.changeTrouble(of: node) { $0.reordersWrites = true } }
+            if plan.beginsOutdated { world.install(.zero, on: node) }
             world.start(node)
         }
+        var number = 0
         var nextTrouble = Instant.zero + .seconds(3)
-        while world.now < .zero + settings.duration {
-            clients.step(&world)
+        while world.now < .zero + settings.duration, world.violations.isEmpty {
             if world.now >= nextTrouble {
-                if random.chance(1, in: 3) {
-                    mendSomething()
-                } else {
-                    cause(plan.troubles[random.below(plan.troubles.count)])
-                }
-                nextTrouble = world.now + random.duration(in: plan.pace)
+                nextTrouble = world.now + disturb(number)
+                number += 1
             }
             flap()
-            world.run(for: settings.operationInterval)
+            serve()
         }
+        guard world.violations.isEmpty else { return world.violations }
         mendEverything()
-        var violations: [String] = []
         if !converge(), !isHeldUpByDoubt {
-            violations.append(
-                "no common primary within \(settings.convergenceLimit) of mending everything: \(opinions())")
+            return [
+                "convergence: no common primary within \(settings.convergenceLimit) of mending everything: \(opinions())"
+            ]
         }
-        world.run(for: .seconds(25))
+        let problem = serveAgain()
+        return world.allViolations() + clients.violations() + (problem.map { [$0] } ?? [])
+    }
+
+    private static let stepsBetweenLooks = 150
+
+    /// A while of clients, and of looking at what is new.
+    private mutating func serve() {
+        clients.step(&world)
+        world.run(for: settings.operationInterval)
+        world.checkLogs()
+        steps += 1
+        guard steps.isMultiple(of: Self.stepsBetweenLooks) else { return }
+        for violation in world.presentViolations() { world.report(violation) }
+    }
+
+    /// Does the trouble of this number, unless it is left out. Returns when the next one comes.
+    private mutating func disturb(_ number: Int) -> Duration {
+        random = SeededRandom(seed: world.settings.seed &* 0x1_0000_01B3 &+ UInt64(number))
+        let pause = random.duration(in: plan.pace)
+        if let kept = settings.keptTroubles, !kept.contains(number) { return pause }
+        let text = random.chance(1, in: 3) ? mendSomething() : cause(plan.troubles[random.below(plan.troubles.count)])
+        troubles.append(Swarm.Trouble(number: number, at: world.now, text: text))
+        world.note(text)
+        return pause
+    }
+
+    /// After everything was mended: clients are served, and every node hears of what they did.
+    private mutating func serveAgain() -> String? {
+        let before = clients.tally.succeeded
+        let end = world.now + .seconds(8)
+        while world.now < end { serve() }
+        let top = (0..<world.nodeCount).compactMap { world.appliedIndex(of: $0) }.max() ?? .zero
+        world.run(for: .seconds(14))
         clients.collect(&world)
-        return violations + world.allViolations()
+        world.checkLogs()
+        guard !isHeldUpByDoubt else { return nil }
+        if clients.tally.succeeded == before { return "convergence: a mended mesh serves nobody: \(opinions())" }
+        let late = (0..<world.nodeCount).first { node in
+            world.nodes[node].isAwake && !world.isHalted(node) && world.appliedIndex(of: node) ?? .zero < top
+        }
+        return late.map { "convergence: \(world.name(of: $0)) has not applied \(top): \(opinions())" }
     }
 
     // MARK: Bounds
@@ -108,10 +148,15 @@ struct SwarmRun {
     // MARK: Mending
 
     /// What an operator or chance puts right: nodes come back, disks are mended, the network heals.
-    private mutating func mendSomething() {
+    private mutating func mendSomething() -> String {
         if random.chance(1, in: 3) { world.network.heal() }
         if random.chance(1, in: 4) { world.network.mendEverything() }
-        for node in 0..<world.nodeCount where random.chance(1, in: 2) { mend(node) }
+        var mended: [Int] = []
+        for node in 0..<world.nodeCount where random.chance(1, in: 2) {
+            mend(node)
+            mended.append(node)
+        }
+        return "mend \(mended.map(world.name(of:)).joined(separator: " "))"
     }
 
     private mutating func mend(_ node: Int) {
@@ -124,6 +169,7 @@ struct SwarmRun {
         flapping = nil
         world.network.mendEverything()
         for node in 0..<world.nodeCount {
+            world.install(.current, on: node)
             mend(node)
             world.nodes[node].timerLateness = .zero
             world.nodes[node].doom = nil

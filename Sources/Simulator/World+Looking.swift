@@ -1,3 +1,4 @@
+import Authority
 import NodeCore
 import Primitives
 import Raft
@@ -21,11 +22,17 @@ extension World {
     }
 
     /// Everything that is known to be wrong: what was seen on the way, and what is wrong now.
-    package func allViolations() -> [String] {
+    package func allViolations() -> [String] { violations + presentViolations() }
+
+    /// What is wrong now with sessions and states.
+    func presentViolations() -> [String] {
         let states = nodes.compactMap { node in node.brain.map { (name: node.name, state: $0.authority) } }
-        return violations + checkers.sessionViolations(in: self)
-            + [Checkers.divergence(among: states)].compactMap { $0 }
+        return checkers.sessionViolations(in: self) + [Checkers.divergence(among: states)].compactMap { $0 }
     }
+
+    mutating func isLeading(_ node: Int) -> Bool { nodes[node].read { $0.consensus.role == .leader } ?? false }
+
+    mutating func appliedIndex(of node: Int) -> LogIndex? { nodes[node].read { $0.authority.appliedIndex } }
 
     /// Whether the node runs and takes part no longer.
     package mutating func isHalted(_ node: Int) -> Bool { nodes[node].read { $0.haltReason != nil } ?? false }

@@ -55,8 +55,8 @@ extension World {
     private mutating func sendOddly(_ bytes: [UInt8], from: Int, to: Int, delay: Duration) {
         let mischief = network.mischief(from: from, to: to)
         var (bytes, target, source, at) = (bytes, to, nodes[from].endpoint, now + delay)
-        recorder.record(bytes, from: from, to: to)
-        if strikes(mischief.replayPerMille, .replay), let old = recorder.draw(&random) {
+        recorder.record(Recorder.Recorded(bytes: bytes, from: from, to: to, life: nodes[to].life))
+        if strikes(mischief.replayPerMille, .replay), let old = recorder.draw(&random), nodes[old.to].life == old.life {
             arrive(old.bytes, at: old.to, from: nodes[old.from].endpoint, when: at)
         }
         if strikes(mischief.reorderPerMille, .reordering) {

@@ -18,7 +18,7 @@ extension World {
 
     /// Its promises are lost: as an agent would, it goes on under an id that never was.
     mutating func becomeAnotherReplica(_ node: Int) throws(StartRefusal) -> WALRecovery {
-        nodes[node].replica = ReplicaID(random.next())
+        if !planted(.wipedDiskKeepsItsName) { nodes[node].replica = ReplicaID(random.next()) }
         let names = (try? nodes[node].disk.fileNames()) ?? []
         let (_, operations) = WriteAheadLog.replace(
             fileNames: names, cluster: Provision.cluster, replica: nodes[node].replica, geometry: Self.geometry)
@@ -36,5 +36,5 @@ extension World {
     /// Why the node's brain takes part no longer; nil while it does.
     package func haltReason(of node: Int) -> String? { nodes[node].brain?.haltReason }
 
-    package func answer(to request: RequestID) -> NodeAnswer? { answers[request] }
+    package func answer(to request: RequestID) -> NodeAnswer? { answers[request]?.answer }
 }

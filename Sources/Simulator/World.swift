@@ -12,6 +12,9 @@ package struct WorldSettings: Sendable {
     package var seed: UInt64
     package var electionTimeout: Duration = .milliseconds(300)
     package var heartbeatInterval: Duration = .milliseconds(60)
+    /// Up to how much chance adds to a follower's timeout, and nothing for its rank, so that campaigns collide; nil: as
+    /// in a real node.
+    package var electionJitter: Duration?
     /// How the mesh finds its election timeout; nil: it keeps the one above.
     package var electionTimeoutPolicy: ElectionTimeoutPolicy?
     /// Real sealed frames; otherwise clear ones. One seed of sixteen is sealed unless this is set.
@@ -45,7 +48,10 @@ package struct World: Sendable {
     var nodes: [SimulatedNode]
     var network: SimulatedNetwork
     var checkers: Checkers
-    var answers: [RequestID: NodeAnswer] = [:]
+    var answers: [RequestID: Answered] = [:]
+    /// What to look up the moment that a read is answered.
+    var readKeys: [RequestID: ValueKey] = [:]
+    var logs: LogChecker
     let provision: Provision
     var queue = EventQueue()
     var inFlight = InFlight()
@@ -77,9 +83,11 @@ package struct World: Sendable {
         if settings.isRecorded { recording = Recording(nodes: nodes.map(\.name)) }
         network = SimulatedNetwork(nodes: settings.nodes)
         checkers = Checkers()
+        logs = LogChecker(nodes: settings.nodes)
         provision = Provision(
             nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval,
-            snapshotAfterEntries: settings.snapshotAfterEntries, policy: settings.electionTimeoutPolicy)
+            snapshotAfterEntries: settings.snapshotAfterEntries, policy: settings.electionTimeoutPolicy,
+            electionJitter: settings.electionJitter)
         self.random = random
         for index in nodes.indices { provisionDisk(of: index) }
     }
@@ -175,7 +183,9 @@ package struct World: Sendable {
         var batch = spareEffects
         spareEffects = []
         swap(&batch, &effects)
-        for effect in batch { run(effect, of: node) }
+        // What one of them ends, the process or its power, carries out none of the others.
+        let life = nodes[node].life
+        for effect in batch where nodes[node].life == life { run(effect, of: node) }
         batch.removeAll(keepingCapacity: true)
         spareEffects = batch
         nodes[node].look()
@@ -200,7 +210,7 @@ package struct World: Sendable {
         case .work(let work):
             let span = random.duration(in: .milliseconds(1)...(.milliseconds(8)))
             queue.add(.worked(node, life: nodes[node].life, inFlight.put(.worked(work.run()))), at: now + span)
-        case .answer(let request, let answer): answers[request] = answer
+        case .answer(let request, let answer): note(answer, to: request, of: node)
         case .event(let event): observe(event, of: node)
         }
     }
@@ -209,6 +219,7 @@ package struct World: Sendable {
         trace.note(at: now, "\(nodes[node].name) \(event)")
         if recording != nil { record(event, of: node) }
         if let violation = checkers.observe(event, of: node) { report(violation) }
+        if case .roleChanged(.leader, _, _) = event { checkLeader(node) }
     }
 
     /// A line for who reads the trace.

@@ -36,6 +36,9 @@ struct BrainPair {
     /// Replies of entries as each brain applied them.
     var applied: [[LogIndex: AuthorityReply]]
     var failingDisks: Set<Int> = []
+    /// Their writes wait for `releaseDisk`.
+    var slowDisks: Set<Int> = []
+    private var heldWrites: [(write: UInt64, place: Int)] = []
     /// What is too large for datagrams is lost without being a finding.
     var dropsStreams = false
     let endpoints: [Endpoint]
@@ -102,6 +105,7 @@ struct BrainPair {
                 guard let to = endpoints.firstIndex(of: endpoint) else { continue }
                 letters.append(Letter(from: place, to: to, bytes: bytes))
             case .sendStream: if !dropsStreams { Issue.record("nothing here is large") }
+            case .disk(let write, _) where slowDisks.contains(place): heldWrites.append((write, place))
             case .disk(let write, _):
                 give(failingDisks.contains(place) ? .diskFailed("test: no space") : .diskDone(write: write), to: place)
             case .answer(let request, let answer): answers[request] = answer
@@ -111,6 +115,13 @@ struct BrainPair {
             case .event: break
             }
         }
+    }
+
+    mutating func releaseDisk(_ place: Int) {
+        slowDisks.remove(place)
+        let writes = heldWrites.filter { $0.place == place }.map(\.write)
+        heldWrites.removeAll { $0.place == place }
+        for write in writes { give(.diskDone(write: write), to: place) }
     }
 
     mutating func deliver(_ letter: Letter) {

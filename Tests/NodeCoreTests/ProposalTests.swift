@@ -90,6 +90,20 @@ struct ProposalTests {
         #expect(mesh.answers[request] == .refused(answer))
     }
 
+    @Test("what goes directly and around a broken link is one frame: its target opens the copy that comes first")
+    func bothWays() throws {
+        var mesh = try Self.makeMesh()
+        mesh.run(for: .seconds(2)) { $0.from != 0 || $0.to != 1 }
+        let known = mesh.applied[0].count
+        let request = mesh.submit(try BrainPair.put("a"), to: 1)
+        mesh.run(for: .milliseconds(300)) { $0.from != 0 || $0.to != 1 }
+        guard case .committed(.stored, _) = mesh.answers[request] else {
+            Issue.record("\(String(describing: mesh.answers[request]))")
+            return
+        }
+        #expect(mesh.applied[0].count == known + 1, "it was appended once")
+    }
+
     @Test("a hand-over costs those who write at another node no pause")
     func handOver() throws {
         var mesh = try Self.makeMesh()

@@ -38,7 +38,8 @@ struct CheckerTests {
         #expect(checkers.observe(.roleChanged(.follower, Term(3), leader: nil), of: 1) == nil)
         #expect(checkers.observe(.roleChanged(.leader, Term(3), leader: nil), of: 0) == nil)
         #expect(checkers.observe(.roleChanged(.leader, Term(4), leader: nil), of: 1) == nil)
-        #expect(checkers.observe(.roleChanged(.leader, Term(3), leader: nil), of: 2)?.hasPrefix("election safety") == true)
+        #expect(
+            checkers.observe(.roleChanged(.leader, Term(3), leader: nil), of: 2)?.hasPrefix("election safety") == true)
     }
 
     @Test("two answers for one entry")
@@ -47,7 +48,9 @@ struct CheckerTests {
         #expect(checkers.observe(.applied(LogIndex(7), .done), of: 0) == nil)
         #expect(checkers.observe(.applied(LogIndex(7), .done), of: 1) == nil)
         #expect(checkers.observe(.applied(LogIndex(8), .sessionsEnded(1)), of: 1) == nil)
-        #expect(checkers.observe(.applied(LogIndex(7), .sessionsEnded(1)), of: 2)?.hasPrefix("state machine safety") == true)
+        #expect(
+            checkers.observe(.applied(LogIndex(7), .sessionsEnded(1)), of: 2)?.hasPrefix("state machine safety") == true
+        )
     }
 
     /// The lease allows clocks that differ by 10%. A primary whose clock runs at half speed holds on for too long.
@@ -103,20 +106,32 @@ struct CheckerTests {
         #expect(Checkers.divergence(among: [("n1", state), ("n2", other)]) != nil)
     }
 
-    @Test("stale, refused and invented values")
-    func register() {
-        var register = RegisterChecker()
-        #expect(register.noteRead(0) == nil)
-        register.noteWritten(1)
-        register.noteWritten(2)
-        register.noteRefused(3)
-        register.noteUnknown(4)
-        #expect(register.noteRead(2) == nil)
-        #expect(register.noteRead(1)?.hasPrefix("linearizability") == true)
-        #expect(register.noteRead(0)?.hasPrefix("linearizability") == true)
-        #expect(register.noteRead(3)?.hasPrefix("honesty") == true)
-        #expect(register.noteRead(9) != nil)
-        #expect(register.noteRead(4) == nil, "an unknown write may have happened")
-        #expect(register.noteRead(2) != nil, "and has then replaced what was before")
+    private static let name = LockName("lock")
+    private static let holders = [LockHolder(high: 1, low: 1), LockHolder(high: 2, low: 2)]
+
+    @Test("a lock that two hold at once, and one that is used after another was granted it")
+    func locks() throws {
+        let name = try #require(Self.name)
+        func grant(_ checker: inout LockChecker, _ token: UInt64, holder: Int, at second: Int64) -> String? {
+            let asked = Instant.zero + .seconds(second)
+            return checker.noteGranted(
+                name, token: LogIndex(token), holder: Self.holders[holder], asked: asked,
+                answered: asked + .seconds(1), lifetime: .seconds(5))
+        }
+        var honest = LockChecker()
+        #expect(grant(&honest, 10, holder: 0, at: 0) == nil)
+        #expect(honest.noteAct(name, token: LogIndex(10), at: LogIndex(12)) == nil)
+        #expect(grant(&honest, 20, holder: 1, at: 6) == nil)
+        #expect(honest.noteAct(name, token: LogIndex(20), at: LogIndex(22)) == nil)
+
+        var hasty = honest
+        #expect(grant(&hasty, 30, holder: 0, at: 7)?.hasPrefix("mutual exclusion") == true)
+        var released = honest
+        released.noteReleasing(name, token: LogIndex(20))
+        #expect(grant(&released, 30, holder: 0, at: 7) == nil)
+        var twice = honest
+        #expect(grant(&twice, 20, holder: 0, at: 20)?.hasPrefix("mutual exclusion") == true)
+        var late = honest
+        #expect(late.noteAct(name, token: LogIndex(10), at: LogIndex(23))?.hasPrefix("fencing") == true)
     }
 }

@@ -13,7 +13,8 @@ struct SimulateCommand: AsyncParsableCommand {
             teaches the language. Exits with 1 if any transcript differs or any safety check fails.
 
             With --swarm no files are played: each seed draws faults, clients and sizes at random, mends everything after \
-            a simulated minute, and must find itself again with nothing lost.
+            a simulated minute, and must find itself again with nothing lost. A seed that fails is made as short as it \
+            can be, and printed with the command that replays it.
             """)
 
     @Argument(help: "Scenario files.")
@@ -24,6 +25,15 @@ struct SimulateCommand: AsyncParsableCommand {
 
     @Option(help: "The seeds of the swarm, as FIRST..LAST.")
     var seeds: SeedRange = SeedRange(first: 1, last: 20)
+
+    @Option(help: "Of one seed, only the troubles with these numbers, as 3,9,14, or none.")
+    var keep: String?
+
+    @Option(name: .customLong("for"), help: "How long a seed's troubles go on, as 20s.")
+    var length: String?
+
+    @Option(help: "Write what the clients of one seed saw to this file (JSON lines: see simulations/README.md).")
+    var history: String?
 
     @Flag(help: "Write what was printed back into the files as their expected lines.")
     var rewrite = false
@@ -42,19 +52,42 @@ struct SimulateCommand: AsyncParsableCommand {
 
     func validate() throws {
         if swarm != files.isEmpty { throw ValidationError("name scenario files, or say --swarm") }
-        if report != nil, files.count != 1 { throw ValidationError("--report shows one scenario; name exactly one file") }
+        if !swarm, keep != nil || length != nil || history != nil {
+            throw ValidationError("--keep, --for and --history belong to --swarm")
+        }
+        if swarm, seeds.first != seeds.last, keep != nil || history != nil || trace != nil {
+            throw ValidationError("--keep, --history and --trace are about one seed: say for example --seeds 7..7")
+        }
+        if report != nil, files.count != 1 {
+            throw ValidationError("--report shows one scenario; name exactly one file")
+        }
     }
 
     func run() async throws {
         try await Failure.explained {
             var allPassed = true
-            if swarm { allPassed = try SwarmPlayer(seeds: seeds, json: json, trace: trace).play() }
+            if swarm { allPassed = try await makePlayer().play() }
             for file in files {
                 let passed = try play(file)
                 allPassed = allPassed && passed
             }
             if !allPassed { throw ExitCode(1) }
         }
+    }
+
+    private func makePlayer() throws -> SwarmPlayer {
+        var swarm = Swarm()
+        if let keep {
+            guard let numbers = Swarm.troubleNumbers(keep) else {
+                throw ValidationError("--keep 3,9,14, not '\(keep)'")
+            }
+            swarm.keptTroubles = numbers
+        }
+        if let length {
+            guard let span = Duration(spelled: length) else { throw ValidationError("--for 20s, not '\(length)'") }
+            swarm.duration = span
+        }
+        return SwarmPlayer(swarm: swarm, seeds: seeds, json: json, trace: trace, history: history)
     }
 
     private func play(_ file: String) throws -> Bool {
@@ -73,7 +106,9 @@ struct SimulateCommand: AsyncParsableCommand {
             throw ConfigError(file: file, line: error.line, problem: error.reason, advice: "see simulations/README.md")
         }
         let wall = clock.now - start
-        if let trace { try Data(outcome.traceLines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: trace)) }
+        if let trace {
+            try Data(outcome.traceLines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: trace))
+        }
         if rewrite {
             try Data(scenario.rewritten(with: outcome.outputs).utf8).write(to: URL(fileURLWithPath: file))
         }
@@ -94,7 +129,8 @@ struct SimulateCommand: AsyncParsableCommand {
                     faults: outcome.faults.byName, failures: outcome.failures))
             return
         }
-        let figures = "\(outcome.simulated.spelled) simulated in \(wall.inMilliseconds) ms, trace \(Self.hex(outcome.traceHash))"
+        let figures =
+            "\(outcome.simulated.spelled) simulated in \(wall.inMilliseconds) ms, trace \(Self.hex(outcome.traceHash))"
         print("\(outcome.passed ? "passed" : "FAILED")  \(file)  \(figures)")
         for failure in outcome.failures { print(failure) }
     }

@@ -22,62 +22,90 @@ struct SeedRange: ExpressibleByArgument, CustomStringConvertible {
     var description: String { "\(first)..\(last)" }
 }
 
-/// `meshnode simulate --swarm`: random faults, seed by seed, and what they were in the end.
+/// `meshnode simulate --swarm`: random faults, seed by seed on every processor, and what they were in the end.
 struct SwarmPlayer {
+    let swarm: Swarm
     let seeds: SeedRange
     let json: Bool
     let trace: String?
+    let history: String?
 
     /// False if any seed broke a promise.
-    func play() throws -> Bool {
-        var swarm = Swarm()
+    func play() async throws -> Bool {
+        var swarm = swarm
         swarm.keepsTraceLines = trace != nil
-        var total = FaultCounts()
-        var failed: [UInt64] = []
-        for seed in seeds.first...seeds.last {
-            let report = swarm.run(seed: seed)
-            total.add(report.faults)
-            if !report.violations.isEmpty { failed.append(seed) }
-            try summarise(report)
-            if let trace {
-                try Data(report.traceLines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: trace))
-            }
+        let fleet = SwarmFleet(swarm, workers: max(1, ProcessInfo.processInfo.activeProcessorCount))
+        var summary = SwarmSummary()
+        let clock = ContinuousClock()
+        let begin = clock.now
+        try await fleet.run(seeds.first...seeds.last) { report in
+            summary.add(report)
+            if let trace { try write(report.traceLines, to: trace) }
+            if let history { try write(report.history.events.map(\.line), to: history) }
+            try tell(report, fleet)
+            return true
         }
-        if !json { summarise(total, failed: failed) }
-        return failed.isEmpty
+        let wall = clock.now - begin
+        if json { try JSONLine.write(Total(summary, wall: wall)) } else { tell(summary, wall: wall) }
+        return summary.violations == 0
     }
 
-    private func summarise(_ report: Swarm.Report) throws {
-        let hash = SimulateCommand.hex(report.traceHash)
+    private func write(_ lines: [String], to path: String) throws {
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: path))
+    }
+
+    /// One line a seed. One that failed is played again with less and less, until only what matters is left.
+    private func tell(_ report: Swarm.Report, _ fleet: SwarmFleet) throws {
+        guard !report.violations.isEmpty else {
+            if json { return }
+            let size = "\(report.plan.nodes) nodes, \(report.clients.answered) answers"
+            return print("passed  seed \(report.seed), \(size), trace \(SimulateCommand.hex(report.traceHash))")
+        }
+        var swarm = fleet.swarm
+        swarm.checksEveryStep = report.seed.isMultiple(of: fleet.thoroughEvery)
+        let shrunk = SwarmShrinker(swarm).shrink(report)
+        let lines =
+            ["FAILED  seed \(report.seed)"] + report.violations.map { "  \($0)" }
+            + ["replay: \(shrunk.command)", "as a scenario:", shrunk.scenario]
         if json {
-            try JSONLine.write(
-                Line(
-                    seed: report.seed, nodes: report.plan.nodes, passed: report.violations.isEmpty, traceHash: hash,
-                    simulatedSeconds: report.simulated.inSeconds, answered: report.clients.answered,
-                    faults: report.faults.byName, failures: report.violations))
-            return
+            FileHandle.standardError.write(Data((lines.joined(separator: "\n") + "\n").utf8))
+        } else {
+            print(lines.joined(separator: "\n"))
         }
-        let verdict = report.violations.isEmpty ? "passed" : "FAILED"
-        let size = "\(report.plan.nodes) nodes, \(report.clients.answered) answers"
-        print("\(verdict)  seed \(report.seed), \(size), trace \(hash)")
-        for violation in report.violations { print("  \(violation)") }
     }
 
-    private func summarise(_ total: FaultCounts, failed: [UInt64]) {
-        let occurred = total.occurred
+    private func tell(_ summary: SwarmSummary, wall: Duration) {
+        let occurred = summary.faults.occurred
         print("\(occurred.count) of \(FaultClass.allCases.count) classes of faults were met:")
         print(occurred.map { "\($0.fault.name) \($0.count)" }.joined(separator: ", "))
-        if !failed.isEmpty { print("failed seeds: \(failed.map(String.init).joined(separator: " "))") }
+        print(
+            "\(summary.seeds) seeds, \(summary.violations) violations, \(summary.clientOperations) client operations,"
+                + " \(summary.simulated.spelled) simulated in \(wall.inMilliseconds) ms,"
+                + " trace \(SimulateCommand.hex(summary.traceHash))")
+        if !summary.failedSeeds.isEmpty {
+            print("failed seeds: \(summary.failedSeeds.map(String.init).joined(separator: " "))")
+        }
     }
 
-    private struct Line: Encodable {
-        let seed: UInt64
-        let nodes: Int
-        let passed: Bool
-        let traceHash: String
+    private struct Total: Encodable {
+        let seeds: Int
+        let violations: Int
         let simulatedSeconds: Double
-        let answered: Int
+        let wallSeconds: Double
+        let clientOperations: Int
         let faults: [String: Int]
-        let failures: [String]
+        let traceHash: String
+        let failedSeeds: [UInt64]
+
+        init(_ summary: SwarmSummary, wall: Duration) {
+            seeds = summary.seeds
+            violations = summary.violations
+            simulatedSeconds = summary.simulated.inSeconds
+            wallSeconds = wall.inSeconds
+            clientOperations = summary.clientOperations
+            faults = summary.faults.byName
+            traceHash = SimulateCommand.hex(summary.traceHash)
+            failedSeeds = summary.failedSeeds
+        }
     }
 }

@@ -1,0 +1,73 @@
+import Foundation
+import Primitives
+import Simulator
+
+/// `meshproof`: the swarm, the planted bugs and the determinism gate, without the rest of the product, so that they build
+/// in a minute. docs/PROOF.md says what came of them.
+@main
+struct Proof {
+    private static let usage = """
+        meshproof swarm A..B [--json]                  random faults, seed by seed; shrinks what fails
+        meshproof mutations [--seeds N] [--only x,y]   plants bugs one by one and says what finds them (built with -DMUTATIONS)
+        meshproof hashes A..B                          the trace hash of each seed
+        meshproof determinism A..B OTHER               the same hashes twice here, and by another build of meshproof
+        meshproof history SEED FILE                    writes what the clients of one seed saw of values
+        meshproof check FILE                           judges a history (JSON lines) by key
+        meshproof speed [MINUTES]                      a healthy mesh with clients, on every processor
+        """
+
+    static func main() async {
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        let command = arguments.isEmpty ? "" : arguments.removeFirst()
+        do {
+            switch command {
+            case "swarm":
+                try await SwarmRunner(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
+            case "hashes": await DeterminismGate.printHashes(try range(arguments.first))
+            case "determinism":
+                try await DeterminismGate.compare(try range(arguments.first), other: arguments.dropFirst().first)
+            case "mutations":
+                try MutationSuite(
+                    seedsMax: option("--seeds", in: arguments).flatMap(Int.init) ?? 200,
+                    only: option("--only", in: arguments).map { $0.split(separator: ",").map(String.init) }
+                ).run()
+            case "mutant": try await MutationSuite.runMutant(arguments)
+            case "history":
+                guard arguments.count == 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
+                try HistoryJudge.write(seed: seed, to: arguments[1])
+            case "check": try HistoryJudge.judge(arguments.first ?? "")
+            case "speed": try await SpeedTest(minutes: arguments.first.flatMap(Int.init) ?? 30).run()
+            default: throw ProofError(usage)
+            }
+        } catch {
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func option(_ name: String, in arguments: [String]) -> String? {
+        guard let place = arguments.firstIndex(of: name), place + 1 < arguments.count else { return nil }
+        return arguments[place + 1]
+    }
+
+    private static func range(_ text: String?) throws -> ClosedRange<UInt64> {
+        let ends = (text ?? "").split(separator: ".", omittingEmptySubsequences: true).map { UInt64($0) }
+        guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last, last < .max else {
+            throw ProofError("'\(text ?? "")' is no range of seeds; write for example 1..100")
+        }
+        return first...last
+    }
+
+    static var processors: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+
+    static func hex(_ hash: UInt64) -> String {
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// Why a command came to nothing, for a person.
+struct ProofError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
