@@ -59,7 +59,6 @@ struct SwarmTests {
         .enabled(if: SwarmTests.isOptimised, "too slow unoptimised"))
     func history() throws {
         var swarm = Swarm()
-        swarm.duration = .seconds(20)
         swarm.checksEveryStep = false
         let report = swarm.run(seed: 5)
         #expect(report.clients.begun >= 20 * Int(report.simulated.components.seconds))
