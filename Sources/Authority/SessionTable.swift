@@ -26,7 +26,8 @@ package struct SessionTable: Equatable, Sendable {
         }
         // A walk over all, but only in a table that is full.
         if sessions.count >= limits.sessions,
-            let oldest = sessions.values.min(by: { $0.grantedAt < $1.grantedAt }) {
+            let oldest = sessions.values.min(by: { $0.grantedAt < $1.grantedAt })
+        {
             remove(oldest.id)
         }
         append(session)

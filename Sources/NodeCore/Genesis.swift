@@ -81,7 +81,8 @@ package struct Roster: Hashable, Sendable {
             if member.exchangeKey != nil || member.signingKey != nil {
                 guard let keys, keys.nodeID == node else { return nil }
             }
-            guard !entries.contains(where: { $0.name == member.name || $0.node == node || $0.replica == replica }) else {
+            guard !entries.contains(where: { $0.name == member.name || $0.node == node || $0.replica == replica })
+            else {
                 return nil
             }
             entries.append(

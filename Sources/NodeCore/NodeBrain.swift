@@ -117,7 +117,9 @@ package struct NodeBrain: Sendable {
         case .worked(let outcome): finish(outcome, now: now, into: &effects)
         case .diskFull(let write): diskIsFull(write, now: now, into: &effects)
         case .diskFailed where planted(.syncErrorIgnored):
-            if let write = beforeWrite?.write.sequence { consensus.handlePersisted(write, now: now, into: &raftEffects) }
+            if let write = beforeWrite?.write.sequence {
+                consensus.handlePersisted(write, now: now, into: &raftEffects)
+            }
         case .diskFailed(let reason): halt(reason, into: &effects)
         case .submit(let request, let command):
             submit(command, for: request, now: now, into: &effects)

@@ -15,7 +15,10 @@
     @inlinable package mutating func write(_ value: UInt64) { writeLittleEndian(value) }
     @inlinable package mutating func write(_ value: Int64) { writeLittleEndian(UInt64(bitPattern: value)) }
     @inlinable package mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
-    @inlinable package mutating func write(_ id: NodeID) { write(id.high); write(id.low) }
+    @inlinable package mutating func write(_ id: NodeID) {
+        write(id.high)
+        write(id.low)
+    }
     @inlinable package mutating func write(_ id: ReplicaID) { write(id.value) }
     @inlinable package mutating func write(_ index: LogIndex) { writeVarint(index.value) }
     @inlinable package mutating func write(_ term: Term) { writeVarint(term.value) }

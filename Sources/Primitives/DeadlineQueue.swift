@@ -60,4 +60,3 @@ package struct DeadlineQueue<Value: Sendable>: Sendable {
         }
     }
 }
-

@@ -235,13 +235,13 @@
     case deleteForgotten
 
     #if MUTATIONS
-    /// Set once, before anything runs.
-    nonisolated(unsafe) package static var current: PlantedBug?
+        /// Set once, before anything runs.
+        nonisolated(unsafe) package static var current: PlantedBug?
     #endif
 }
 
 #if MUTATIONS
-package func planted(_ bug: PlantedBug) -> Bool { bug == PlantedBug.current }
+    package func planted(_ bug: PlantedBug) -> Bool { bug == PlantedBug.current }
 #else
-@inlinable package func planted(_: PlantedBug) -> Bool { false }
+    @inlinable package func planted(_: PlantedBug) -> Bool { false }
 #endif

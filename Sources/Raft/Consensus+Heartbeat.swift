@@ -82,7 +82,9 @@ extension Consensus {
         if !reply.heard.isEmpty { members[slot].heard = reply.heard }
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
-        if reply.promise >= config.leasePromise || planted(.shortPromiseCounts) { members[slot].promisedRound = reply.round }
+        if reply.promise >= config.leasePromise || planted(.shortPromiseCounts) {
+            members[slot].promisedRound = reply.round
+        }
         members[slot].lastStamp = reply.stamp
         if members[slot].missedCommit(known: reply.commitIndex, round: reply.round) { members[slot].isAppendDue = true }
         if members[slot].hasForgotten(last: reply.last, round: reply.round) { members[slot].isAppendDue = true }

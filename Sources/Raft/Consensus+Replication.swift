@@ -74,7 +74,8 @@ extension Consensus {
             // While some are being written there and others wait for that, one more small append would gain nothing (after
             // Nagle, RFC 896): what comes meanwhile goes together.
             if members[slot].inFlight.count >= Self.smallAppendsInFlight,
-                !log.exceeds(bytes, after: members[slot].next.previous) {
+                !log.exceeds(bytes, after: members[slot].next.previous)
+            {
                 break
             }
             let entries = log.entries(after: members[slot].next.previous, bytes: bytes)

@@ -183,7 +183,8 @@ extension Consensus {
             answer(position, .installed, to: sender, into: &effects)
             return
         }
-        if position.index <= commitIndex || (snapshots.incoming?.id == chunk.id && snapshots.incoming?.isWhole == true) {
+        if position.index <= commitIndex || (snapshots.incoming?.id == chunk.id && snapshots.incoming?.isWhole == true)
+        {
             // It is on its way to disk; the answer follows.
             answer(position, .next(chunk.total), to: sender, into: &effects)
             return

@@ -93,7 +93,8 @@ struct Durability: Sendable {
         guard outstanding == nil else { return nil }
         if isFull, now < retryAt { return isHardStateDirty ? makeReducedWrite(hardState: hardState, now: now) : nil }
         isFull = isFull && (truncateAfter != nil || issuedIndex < log.lastIndex || snapshot != nil)
-        guard isHardStateDirty || truncateAfter != nil || issuedIndex < log.lastIndex || isDoubtSettled || snapshot != nil
+        guard
+            isHardStateDirty || truncateAfter != nil || issuedIndex < log.lastIndex || isDoubtSettled || snapshot != nil
         else { return nil }
         let publishing = snapshot?.publication == nil ? nil : snapshot
         let step = takeSnapshotStep()
@@ -131,7 +132,8 @@ struct Durability: Sendable {
 
     func checkInvariants(lastIndex: LogIndex) {
         precondition(
-            snapshot.map { $0.written <= $0.snapshot.bytes.count } ?? true, "more of a snapshot is written than there is")
+            snapshot.map { $0.written <= $0.snapshot.bytes.count } ?? true,
+            "more of a snapshot is written than there is")
         precondition(
             durableIndex <= issuedIndex && issuedIndex <= lastIndex,
             "durable \(durableIndex), issued \(issuedIndex), last \(lastIndex) are out of order")

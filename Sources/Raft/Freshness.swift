@@ -50,7 +50,8 @@ struct Freshness: Sendable {
             rounds.removeAll(keepingCapacity: true)
         }
         if let echo = heartbeat.echoedStamp, heartbeat.round > rounds.last?.number ?? 0,
-            let stamp = stamps.last(where: { $0.number == echo }) {
+            let stamp = stamps.last(where: { $0.number == echo })
+        {
             if rounds.count == Self.recordMax { rounds.removeFirst() }
             rounds.append(
                 Round(number: heartbeat.round, commitIndex: heartbeat.commitIndex, sentAfter: stamp.sentAt))

@@ -16,13 +16,15 @@ extension RaftMessage {
     static let counterMax: UInt64 = 1 << 60
 
     private enum Tag: UInt8 {
-        case preVote = 1, preVoteReply, vote, voteReply, append, appendReply, heartbeat, heartbeatReply
+        case preVote = 1
+        case preVoteReply, vote, voteReply, append, appendReply, heartbeat, heartbeatReply
         case timeoutNow, hello, readRequest, readReply, tailQuery, tailReply
         case snapshot, snapshotReply
     }
 
     private enum OutcomeTag: UInt8 {
-        case matched = 0, rejected, stale, lost
+        case matched = 0
+        case rejected, stale, lost
     }
 
     package static func encode(_ message: RaftMessage) -> [UInt8] {

@@ -93,7 +93,9 @@ extension ByteReader {
         let checksum = try readUInt32()
         let offset = try readCount(limit: total)
         let bytes = try readBlob(limit: RaftMessage.snapshotChunkBytesMax)
-        guard total > 0, metadata.position.term <= term, bytes.count <= total - offset else { throw .invalid("snapshot piece") }
+        guard total > 0, metadata.position.term <= term, bytes.count <= total - offset else {
+            throw .invalid("snapshot piece")
+        }
         return RaftMessage.SnapshotChunk(
             term: term, metadata: metadata, total: total, checksum: checksum, offset: offset, bytes: bytes)
     }

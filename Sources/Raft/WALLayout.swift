@@ -23,7 +23,9 @@ package enum WALLayout {
             guard bytes.count >= HardStateSlots.slotBytes else { return [] }
             return [Place(part: slot == 0 ? .slotA : .slotB, range: 0..<HardStateSlots.slotBytes)]
         }
-        guard WALSegmentHeader.segment(ofFile: file) != nil, bytes.count >= WALSegmentHeader.blockBytes else { return [] }
+        guard WALSegmentHeader.segment(ofFile: file) != nil, bytes.count >= WALSegmentHeader.blockBytes else {
+            return []
+        }
         var places = [0, WALSegmentHeader.copyOffset].map {
             Place(part: .segmentHeader, range: $0..<$0 + WALSegmentHeader.bytes)
         }

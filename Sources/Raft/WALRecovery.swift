@@ -29,7 +29,8 @@ package struct WALRecovery: Sendable {
             "\(entries.count) log entries, the last \(log.lastPosition)",
         ]
         if let snapshot {
-            lines.append("snapshot of \(snapshot.position), \(snapshot.bytes.count) bytes; the log begins after \(base)")
+            lines.append(
+                "snapshot of \(snapshot.position), \(snapshot.bytes.count) bytes; the log begins after \(base)")
         }
         lines += notes
         switch verdict {

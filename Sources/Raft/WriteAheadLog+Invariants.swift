@@ -10,8 +10,10 @@ extension WriteAheadLog {
             header.recordsOffset <= active.end && active.end <= active.zeroedThrough && active.end % 8 == 0,
             "records end at \(active.end), file written through \(active.zeroedThrough)")
         precondition(
-            isRetired || segments.last == WALSegmentSpan(
-                number: header.segment, base: header.base, isUndercut: segments.last?.isUndercut ?? false),
+            isRetired
+                || segments.last
+                    == WALSegmentSpan(
+                        number: header.segment, base: header.base, isUndercut: segments.last?.isUndercut ?? false),
             "the active file \(header.segment) is not the last of \(segments.map(\.number))")
         precondition(
             snapshots.count <= SnapshotFile.keptCount && zip(snapshots, snapshots.dropFirst()).allSatisfy { $0 < $1 },

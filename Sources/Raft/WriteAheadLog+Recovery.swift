@@ -80,7 +80,8 @@ extension WriteAheadLog {
         if let position = scan.restart { log.append([.restart(after: position)], into: &repairs) }
         let base = scan.restart ?? scan.replay.terms.base
         return WALRecovery(
-            log: log, hardState: slots.state, snapshot: snapshots.newest, base: base, entries: scan.entries, verdict: scan.verdict, repairs: repairs,
+            log: log, hardState: slots.state, snapshot: snapshots.newest, base: base, entries: scan.entries,
+            verdict: scan.verdict, repairs: repairs,
             notes: notes + scan.notes)
     }
 
@@ -92,7 +93,8 @@ extension WriteAheadLog {
             owner: owner, geometry: geometry, slots: slots, terms: WALTermRuns(), nextNumber: 1, segment: 1, doubt: nil)
         log.isRetired = true
         return WALRecovery(
-            log: log, hardState: slots.state, snapshot: nil, base: .zero, entries: [], verdict: .newReplica(reason), repairs: [], notes: notes)
+            log: log, hardState: slots.state, snapshot: nil, base: .zero, entries: [], verdict: .newReplica(reason),
+            repairs: [], notes: notes)
     }
 
     // MARK: Reading
@@ -164,7 +166,8 @@ extension WriteAheadLog {
         for index in names.compactMap(SnapshotFile.index(ofFile:)).sorted(by: >) {
             let name = SnapshotFile.name(index)
             if found.newest == nil {
-                guard let snapshot = try SnapshotFile.decode(try read(name, from: disk), name: name, owner: owner) else {
+                guard let snapshot = try SnapshotFile.decode(try read(name, from: disk), name: name, owner: owner)
+                else {
                     notes.append("\(name): damaged; an older snapshot, or the other replicas, take its place")
                     found.leftover += [.remove(file: name), .syncDirectory]
                     continue

@@ -115,7 +115,9 @@ package struct WriteAheadLog: Sendable {
         precondition(!isRetired, "replica \(owner.replica) has lost its promises: start as a new replica")
         var operations: [DiskOperation] = []
         operations.reserveCapacity(4)
-        if let hardState = writes.last(where: { $0.hardState != nil })?.hardState, hardState != slots.state || isHardStateUncertain {
+        if let hardState = writes.last(where: { $0.hardState != nil })?.hardState,
+            hardState != slots.state || isHardStateUncertain
+        {
             operations += slots.plan(hardState, owner: owner)
             isHardStateUncertain = false
         }

@@ -215,7 +215,8 @@ package struct SpeedModel: Sendable {
         let prefill = backend.prefillPerByte.mean(or: kind.prefillPerByte.expected * slow, now: now) * size
         let decode = backend.decodePerByte.mean(or: kind.decodePerByte.expected * slow, now: now) * size
         return Forecast(
-            overhead: backend.overhead.sum(or: kind.overhead.expected * slow, now: now) + backend.silence.sum(or: 0, now: now),
+            overhead: backend.overhead.sum(or: kind.overhead.expected * slow, now: now)
+                + backend.silence.sum(or: 0, now: now),
             prefillPace: Self.pace(
                 model.prefill, told: told(model) { $0.reportedPrefillPace }, hoped: prefill, now: now),
             decodePace: Self.pace(

@@ -32,7 +32,8 @@ package enum ScenarioParser {
             throw ScenarioError(line: 1, reason: "no block of commands followed by ---- was found")
         }
         return Scenario(
-            nodes: settings.nodes, seed: settings.seed, snapshotAfterEntries: settings.snapshotAfterEntries, header: header,
+            nodes: settings.nodes, seed: settings.seed, snapshotAfterEntries: settings.snapshotAfterEntries,
+            header: header,
             blocks: blocks)
     }
 
@@ -52,7 +53,9 @@ package enum ScenarioParser {
                 default:
                     throw ScenarioError(
                         line: paragraph.line + offset,
-                        reason: "'\(line)' is no setting; expected 'nodes 1...64', 'seed NUMBER' or 'snapshot-after ENTRIES', or a '----' after commands")
+                        reason:
+                            "'\(line)' is no setting; expected 'nodes 1...64', 'seed NUMBER' or 'snapshot-after ENTRIES', or a '----' after commands"
+                    )
                 }
             }
         }
@@ -75,7 +78,8 @@ package enum ScenarioParser {
             throw ScenarioError(line: paragraph.line, reason: "this block has no command before its '----'")
         }
         return Scenario.Block(
-            comments: comments, commands: commands, expected: Array(paragraph.lines[(divider + 1)...]), line: first.line)
+            comments: comments, commands: commands, expected: Array(paragraph.lines[(divider + 1)...]), line: first.line
+        )
     }
 
     private static func trim(_ line: String) -> String {

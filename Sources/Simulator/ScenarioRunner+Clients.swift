@@ -154,7 +154,8 @@ extension ScenarioRunner {
             guard let rotation = try rotation(inner) else { return ["no such session"] }
             request = world.submit(.rotateRefresh(rotation), to: node)
         default:
-            throw ScenarioError(line: command.line, reason: "only 'put', 'get', 'login', 'refresh' and 'remove' can be begun")
+            throw ScenarioError(
+                line: command.line, reason: "only 'put', 'get', 'login', 'refresh' and 'remove' can be begun")
         }
         if let label = inner.option("as") { begun[label] = (request, node) }
         return []
@@ -163,7 +164,8 @@ extension ScenarioRunner {
     /// `answer P1`: what a client that began something was told, waiting for it.
     mutating func answer(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         guard let label = command.arguments.first, let (request, node) = begun[label] else {
-            throw ScenarioError(line: command.line, reason: "write 'begin put n1 key=a value=b as=P1', then 'answer P1'")
+            throw ScenarioError(
+                line: command.line, reason: "write 'begin put n1 key=a value=b as=P1', then 'answer P1'")
         }
         let answer = world.wait(for: request)
         begun[label] = nil

@@ -18,7 +18,9 @@ extension ScenarioRunner {
         case "log": return logs()
         case "faults": return faults()
         case "partition": return try partition(command)
-        case "heal": world.network.heal(); return []
+        case "heal":
+            world.network.heal()
+            return []
         case "topology": return try setTopology(command)
         case "clog", "stall": return try clog(command)
         case "reset": return try resetStreams(command)
@@ -50,7 +52,8 @@ extension ScenarioRunner {
         case "swarm": return try swarm(command)
         case "verify": return verify()
         default:
-            throw ScenarioError(line: command.line, reason: "'\(command.verb)' is no command; see simulations/README.md")
+            throw ScenarioError(
+                line: command.line, reason: "'\(command.verb)' is no command; see simulations/README.md")
         }
     }
 
@@ -134,7 +137,8 @@ extension ScenarioRunner {
             return []
         }
         guard let ppm = Int64(try require("drift-ppm", command)), abs(ppm) <= 500_000 else {
-            throw ScenarioError(line: command.line, reason: "drift-ppm is a whole number of parts per million, at most 500000")
+            throw ScenarioError(
+                line: command.line, reason: "drift-ppm is a whole number of parts per million, at most 500000")
         }
         world.setDrift(ppm: ppm, of: node)
         return []
@@ -187,7 +191,8 @@ extension ScenarioRunner {
     func pairs(_ command: Scenario.Command) throws(ScenarioError) -> [(Int, Int)] {
         let words = command.arguments
         guard words.count == 3, words[1] == "->" || words[1] == "-" else {
-            throw ScenarioError(line: command.line, reason: "write '\(command.verb) n1 -> n2' or '\(command.verb) n1 - n2'")
+            throw ScenarioError(
+                line: command.line, reason: "write '\(command.verb) n1 -> n2' or '\(command.verb) n1 - n2'")
         }
         let ends = try nodes([words[0], words[2]], command)
         let there = (ends[0], ends[1])

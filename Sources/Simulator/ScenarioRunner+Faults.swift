@@ -154,7 +154,8 @@ extension ScenarioRunner {
         for word in command.arguments {
             let ends = try nodes(word.map { "n\($0)" }, command)
             guard ends.count == 2, ends[0] != ends[1] else {
-                throw ScenarioError(line: command.line, reason: "'\(word)' is no link; write 12 for the one of n1 and n2")
+                throw ScenarioError(
+                    line: command.line, reason: "'\(word)' is no link; write 12 for the one of n1 and n2")
             }
             edges.append((ends[0], ends[1]))
         }

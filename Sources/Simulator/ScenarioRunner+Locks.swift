@@ -50,7 +50,8 @@ extension ScenarioRunner {
         if held.isEmpty { return ["nothing is locked, as \(view.name) has it"] }
         return held.map { name, lock in
             let tenths = ((lock.expiresAt - view.logTime).inMilliseconds + 99) / 100
-            return "\(name) is locked under token \(lock.token) for another \(tenths / 10).\(tenths % 10)s, as \(view.name) has it"
+            return
+                "\(name) is locked under token \(lock.token) for another \(tenths / 10).\(tenths % 10)s, as \(view.name) has it"
         }
     }
 
@@ -71,7 +72,8 @@ extension ScenarioRunner {
         let label = try require(key, command)
         guard let lock = locks[label] else {
             throw ScenarioError(
-                line: command.line, reason: "no lock was named '\(label)'; write 'lock n1 name=gpu ttl=10s as=\(label)' before")
+                line: command.line,
+                reason: "no lock was named '\(label)'; write 'lock n1 name=gpu ttl=10s as=\(label)' before")
         }
         return lock
     }

@@ -27,7 +27,8 @@ extension ScenarioRunner {
         }
         let names = { (replicas: [ReplicaID]) in
             replicas.map { replica in
-                (0..<world.nodeCount).first { world.replica(of: $0) == replica }.map(world.name(of:)) ?? "a former replica"
+                (0..<world.nodeCount).first { world.replica(of: $0) == replica }.map(world.name(of:))
+                    ?? "a former replica"
             }.sorted().joined(separator: " ")
         }
         var line = "voters \(names(configuration.voters))"

@@ -97,7 +97,8 @@ package struct ScenarioRunner: Sendable {
 
     func node(_ command: Scenario.Command) throws(ScenarioError) -> Int {
         guard let first = try nodes(command).first else {
-            throw ScenarioError(line: command.line, reason: "'\(command.verb)' needs a node, as in '\(command.verb) n1'")
+            throw ScenarioError(
+                line: command.line, reason: "'\(command.verb)' needs a node, as in '\(command.verb) n1'")
         }
         return first
     }

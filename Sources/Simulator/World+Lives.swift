@@ -21,7 +21,9 @@ extension World {
             nodes[node].startRefusal = error.reason
             recording?.note(.refused, of: node, at: now)
             trace.note(at: now, "\(nodes[node].name) does not start: \(error.reason)")
-            if !nodes[node].disk.isHarmed, !error.isExcused { report("\(nodes[node].name) does not start: \(error.reason)") }
+            if !nodes[node].disk.isHarmed, !error.isExcused {
+                report("\(nodes[node].name) does not start: \(error.reason)")
+            }
             return false
         }
     }

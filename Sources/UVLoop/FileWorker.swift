@@ -24,7 +24,10 @@ package final class FileWorker {
         thread = try NativeThread { queue.work(after: signal.trigger) }
         // Closing, by us or by the loop, waits for work in hand: a write that was begun is finished.
         let thread = thread
-        wakeup.whenClosing { queue.end(); thread.join() }
+        wakeup.whenClosing {
+            queue.end()
+            thread.join()
+        }
     }
 
     /// Submitted and not yet completed.

@@ -34,9 +34,11 @@ func retryWindowIsLogTime() {
     #expect(log.refresh(1, presented: 1, successor: 3).sealedSuccessor == [2, 2])
 }
 
-@Test("an implausible anchor is refused", arguments: [
-    Int64.min, -1, 0, 1_577_836_799_999, 7_258_118_400_001, .max,
-])
+@Test(
+    "an implausible anchor is refused",
+    arguments: [
+        Int64.min, -1, 0, 1_577_836_799_999, 7_258_118_400_001, .max,
+    ])
 func implausible(milliseconds: Int64) {
     var log = TestLog()
     #expect(log.apply(.anchorClock(UnixTime(milliseconds: milliseconds))) == .refused(.malformed))

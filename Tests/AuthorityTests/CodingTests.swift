@@ -85,9 +85,11 @@ func otherVersion() {
     #expect(throws: DecodeError.invalid("envelope version")) { try CommandEnvelope(decoding: bytes) }
 }
 
-@Test("sequence zero and an acknowledgement beyond the sequence are refused", arguments: [
-    (UInt64(0), UInt64(0)), (5, 0), (5, 6), (.max, 1),
-])
+@Test(
+    "sequence zero and an acknowledgement beyond the sequence are refused",
+    arguments: [
+        (UInt64(0), UInt64(0)), (5, 0), (5, 6), (.max, 1),
+    ])
 func sequences(sequence: UInt64, lowest: UInt64) {
     var writer = ByteWriter()
     writer.write(CommandEnvelope.version)

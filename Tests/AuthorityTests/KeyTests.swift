@@ -17,10 +17,12 @@ extension SigningKeyRecord {
     }
 }
 
-@Test("an API key reaches no further than its owner does now", arguments: [
-    (Role.admin, Role.admin, Role.admin), (.admin, .user, .user), (.operator, .admin, .operator),
-    (.service, .admin, .service), (.user, .operator, .user), (.operator, .user, .user),
-])
+@Test(
+    "an API key reaches no further than its owner does now",
+    arguments: [
+        (Role.admin, Role.admin, Role.admin), (.admin, .user, .user), (.operator, .admin, .operator),
+        (.service, .admin, .service), (.user, .operator, .user), (.operator, .user, .user),
+    ])
 func effectiveRole(granted: Role, owner: Role, effective: Role) {
     var log = TestLog.started()
     log.apply(.createUser(name: "ada", verifier: .sample, role: .admin))

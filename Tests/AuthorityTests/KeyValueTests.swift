@@ -23,11 +23,13 @@ func authorship() {
 }
 
 /// What RFC 9110 §13.1 says of each condition, for an absent value and for one of revision 3.
-@Test("RFC 9110 §13.1: a change takes place only where its condition holds", arguments: [
-    (false, ValueCondition.none, true), (false, .ifMatch(LogIndex(3)), false), (false, .ifNoneMatchAny, true),
-    (true, .none, true), (true, .ifMatch(LogIndex(3)), true), (true, .ifMatch(LogIndex(2)), false),
-    (true, .ifNoneMatchAny, false),
-])
+@Test(
+    "RFC 9110 §13.1: a change takes place only where its condition holds",
+    arguments: [
+        (false, ValueCondition.none, true), (false, .ifMatch(LogIndex(3)), false), (false, .ifNoneMatchAny, true),
+        (true, .none, true), (true, .ifMatch(LogIndex(3)), true), (true, .ifMatch(LogIndex(2)), false),
+        (true, .ifNoneMatchAny, false),
+    ])
 func conditions(isStored: Bool, condition: ValueCondition, holds: Bool) {
     var log = TestLog.started()
     if isStored { log.apply(.put("a", "1")) }

@@ -21,7 +21,9 @@ struct RefreshTests {
         #expect(log.session(1)?.lastRefreshedAt == TestLog.epoch + .seconds(4 * 1800))
     }
 
-    @Test("case 47: committed, the leader died before the reply, retried elsewhere: the same successor, nobody signed out")
+    @Test(
+        "case 47: committed, the leader died before the reply, retried elsewhere: the same successor, nobody signed out"
+    )
     func lostReply() {
         var log = signedIn()
         let first = log.refresh(1, presented: 1, successor: 2)
@@ -54,9 +56,11 @@ struct RefreshTests {
         #expect(log.refresh(1, presented: 1, successor: 3) == .refused(.refreshReused))
     }
 
-    @Test("the window is sixty seconds of log time", arguments: [
-        (60_000, true), (60_001, false),
-    ])
+    @Test(
+        "the window is sixty seconds of log time",
+        arguments: [
+            (60_000, true), (60_001, false),
+        ])
     func window(milliseconds: Int, isAnswered: Bool) {
         var log = signedIn()
         log.refresh(1, presented: 1, successor: 2)

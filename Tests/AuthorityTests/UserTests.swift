@@ -57,13 +57,15 @@ func removalIsComplete() {
     #expect(log.state.apiKeys.sorted.map(\.user) == ["root"])
 }
 
-@Test("commands for a user who does not exist change nothing", arguments: [
-    AuthorityCommand.setPassword(name: "eve", verifier: .other),
-    .setRole(name: "eve", role: .admin),
-    .removeUser(name: "eve"),
-    .revokeAllSessions(of: "eve", except: nil),
-    .createAPIKey(.sample(1, of: "eve")),
-])
+@Test(
+    "commands for a user who does not exist change nothing",
+    arguments: [
+        AuthorityCommand.setPassword(name: "eve", verifier: .other),
+        .setRole(name: "eve", role: .admin),
+        .removeUser(name: "eve"),
+        .revokeAllSessions(of: "eve", except: nil),
+        .createAPIKey(.sample(1, of: "eve")),
+    ])
 func unknownUser(command: AuthorityCommand) {
     var log = TestLog.started()
     let before = log

@@ -43,7 +43,8 @@ struct DetectionTests {
                 #expect(mesh.changes(of: other, to: .dead, at: survivors).isEmpty, "seed \(seed): n\(other + 1) buried")
             }
         }
-        print("crash known, n=5: p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))")
+        print(
+            "crash known, n=5: p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))")
         #expect(percentile(spans, 50) <= .milliseconds(500))
         #expect(percentile(spans, 99) <= .seconds(1))
     }

@@ -48,7 +48,8 @@ struct FaultTests {
                 span += .milliseconds(10)
                 for number in 2..<5 {
                     copy.handle(
-                        [6], from: TestMesh.id(number), at: TestMesh.endpoint(number), now: start + span, into: &effects)
+                        [6], from: TestMesh.id(number), at: TestMesh.endpoint(number), now: start + span, into: &effects
+                    )
                 }
                 copy.tick(now: start + span, into: &effects)
             }
@@ -79,7 +80,8 @@ struct FaultTests {
                 mesh.run(.seconds(3))
             }
             for subject in 0..<4 {
-                #expect(mesh.changes(of: subject, to: .dead, at: Self.everyone).isEmpty, "seed \(seed): n\(subject + 1)")
+                #expect(
+                    mesh.changes(of: subject, to: .dead, at: Self.everyone).isEmpty, "seed \(seed): n\(subject + 1)")
             }
             #expect(mesh.everyoneAlive, "seed \(seed)")
         }
@@ -186,7 +188,8 @@ struct FaultTests {
             mesh.lossPercent = 50
             mesh.run(.seconds(30))
             for subject in 0..<10 {
-                #expect(mesh.changes(of: subject, to: .dead, at: Array(0..<10)).isEmpty, "seed \(seed): n\(subject + 1)")
+                #expect(
+                    mesh.changes(of: subject, to: .dead, at: Array(0..<10)).isEmpty, "seed \(seed): n\(subject + 1)")
             }
         }
     }
@@ -199,7 +202,8 @@ struct FaultTests {
             mesh.run(.seconds(5) + .milliseconds(seed * 29))
             mesh.forgetEvents()
             mesh.input(3) { core, now, effects in core.leave(now: now, into: &effects) }
-            guard let span = mesh.run(atMost: .seconds(5), until: { $0.everyone(Self.everyone, holds: 3, .left) }) else {
+            guard let span = mesh.run(atMost: .seconds(5), until: { $0.everyone(Self.everyone, holds: 3, .left) })
+            else {
                 Issue.record("seed \(seed): somebody never learnt of the goodbye")
                 continue
             }
@@ -281,7 +285,8 @@ struct FaultTests {
             if !isOneWay { mesh.cut(from: 1, to: 0) }
             mesh.run(.seconds(60))
             for subject in 0..<5 {
-                #expect(mesh.changes(of: subject, to: .dead, at: Self.everyone).isEmpty, "seed \(seed): n\(subject + 1)")
+                #expect(
+                    mesh.changes(of: subject, to: .dead, at: Self.everyone).isEmpty, "seed \(seed): n\(subject + 1)")
             }
         }
     }

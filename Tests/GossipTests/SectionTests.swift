@@ -30,7 +30,9 @@ struct SectionTests {
                 spans.append(event.at - start)
             }
         }
-        print("section known, n=\(count): p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))")
+        print(
+            "section known, n=\(count): p50 \(percentile(spans, 50)) p99 \(percentile(spans, 99)) max \(percentile(spans, 100))"
+        )
         #expect(percentile(spans, 99) <= .seconds(count == 5 ? 2 : 3))
     }
 
@@ -46,7 +48,8 @@ struct SectionTests {
         }
         let rate = mesh.bytesPerSecond(over: .seconds(20))
         let floor = Double((count - 1) * (200 + TestMesh.sealingBytes + 24))
-        print("sections of 200 B a second, n=\(count): \(Int(rate)) B/s a node; sent once to everyone: \(Int(floor)) B/s")
+        print(
+            "sections of 200 B a second, n=\(count): \(Int(rate)) B/s a node; sent once to everyone: \(Int(floor)) B/s")
         #expect(rate <= floor * 1.5 + 450)
     }
 

@@ -225,7 +225,9 @@ struct TestMesh {
     /// The changes to a state that observers saw in a member.
     func changes(of subject: Int, to state: MemberState, at observers: [Int]) -> [Event] {
         events.filter { event in
-            guard observers.contains(event.observer), case .memberChanged(let member) = event.effect else { return false }
+            guard observers.contains(event.observer), case .memberChanged(let member) = event.effect else {
+                return false
+            }
             return member.id == Self.id(subject) && member.state == state
         }
     }

@@ -42,7 +42,8 @@ struct AuthAccountTests {
     func normalisation() async throws {
         try await TestNode.run { node async throws in
             let ada = try await node.bearer()
-            let made = try await node.post("/mesh/v1/users", #"{"username":"zo\u00eb","password":"caf\u00e9 ol\u00e9"}"#, ada)
+            let made = try await node.post(
+                "/mesh/v1/users", #"{"username":"zo\u00eb","password":"caf\u00e9 ol\u00e9"}"#, ada)
             #expect(made.status == 201)
             let decomposed = #"{"username":"zoe\u0308","password":"cafe\u0301 ole\u0301"}"#
             #expect(try await node.post("/mesh/v1/auth/login", decomposed).status == 200)

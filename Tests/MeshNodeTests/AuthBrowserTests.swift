@@ -22,7 +22,8 @@ struct AuthBrowserTests {
         #expect(field.hasPrefix("mesh_\(node.core.me.description.prefix(8))="))
         for part in ["HttpOnly", "SameSite=Strict", "Path=/mesh"] { #expect(field.contains("; \(part)")) }
         return Browser(
-            cookie: String(field.split(separator: ";")[0]), secret: try #require(reply.json["session_secret"] as? String))
+            cookie: String(field.split(separator: ";")[0]),
+            secret: try #require(reply.json["session_secret"] as? String))
     }
 
     @Test("with both, the browser is signed in; logging out removes the cookie and ends the session")
@@ -46,7 +47,9 @@ struct AuthBrowserTests {
                 var fields = ["Cookie": browser.cookie]
                 fields["X-Mesh-Session-Secret"] = secret
                 let trimmed = secret == browser.secret + " "  // HTTP trims the field, so this is the right one
-                #expect(try await node.get("/mesh/v1/auth/me", fields).status == (trimmed ? 200 : 401), "\(secret ?? "none")")
+                #expect(
+                    try await node.get("/mesh/v1/auth/me", fields).status == (trimmed ? 200 : 401),
+                    "\(secret ?? "none")")
             }
             #expect(try await node.get("/mesh/v1/auth/me", ["X-Mesh-Session-Secret": browser.secret]).status == 401)
         }
@@ -59,7 +62,9 @@ struct AuthBrowserTests {
             let name = browser.cookie.prefix { $0 != "=" }
             let value = browser.cookie.dropFirst(name.count + 1)
             let flipped = (value.first == "A" ? "B" : "A") + value.dropFirst()
-            for cookie in ["\(name)=\(flipped)", "\(name)=", "\(name)=AAAA", "mesh_00000000=\(value)", "\(name)\(value)"] {
+            for cookie in [
+                "\(name)=\(flipped)", "\(name)=", "\(name)=AAAA", "mesh_00000000=\(value)", "\(name)\(value)",
+            ] {
                 let fields = ["Cookie": cookie, "X-Mesh-Session-Secret": browser.secret]
                 #expect(try await node.get("/mesh/v1/auth/me", fields).status == 401, "\(cookie)")
             }

@@ -28,7 +28,9 @@ enum TestToken {
             .replacingOccurrences(of: "=", with: "")
     }
 
-    static func sign(_ header: [String: Any], _ claims: [String: Any], _ key: Curve25519.Signing.PrivateKey) throws -> String {
+    static func sign(_ header: [String: Any], _ claims: [String: Any], _ key: Curve25519.Signing.PrivateKey) throws
+        -> String
+    {
         let signed = try encode(header) + "." + encode(claims)
         return signed + "." + encode(try key.signature(for: Data(signed.utf8)))
     }
@@ -76,10 +78,12 @@ struct AuthTokenTests {
         }
     }
 
-    @Test("what no token of ours looks like is refused, and the node lives on", arguments: [
-        "", ".", "..", "...", "a.b.c", "Bearer", "mesh_", "mesh_00_AA", String(repeating: "A", count: 5000),
-        "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZGEifQ.AAAA",
-    ])
+    @Test(
+        "what no token of ours looks like is refused, and the node lives on",
+        arguments: [
+            "", ".", "..", "...", "a.b.c", "Bearer", "mesh_", "mesh_00_AA", String(repeating: "A", count: 5000),
+            "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZGEifQ.AAAA",
+        ])
     func malformed(_ token: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.get("/mesh/v1/status", ["Authorization": "Bearer \(token)"])

@@ -39,7 +39,8 @@ extension RealProcesses {
                 let solo = try SoloNode(in: folder)
                 _ = try await solo.provision()
                 try solo.replaceLine(line, with: text)
-                try await expectRefusal(of: solo, says: ["\(solo.config):\(line): ", "\(key): ", "did you mean '\(meant)'?"])
+                try await expectRefusal(
+                    of: solo, says: ["\(solo.config):\(line): ", "\(key): ", "did you mean '\(meant)'?"])
             }
         }
 
@@ -83,7 +84,8 @@ extension RealProcesses {
                 let solo = try SoloNode(in: folder)
                 _ = try await solo.provision()
                 try FileManager.default.removeItem(atPath: solo.dataDirectory)
-                try await expectRefusal(of: solo, says: [solo.dataDirectory, "data_dir", "not provisioned", "meshnode init"])
+                try await expectRefusal(
+                    of: solo, says: [solo.dataDirectory, "data_dir", "not provisioned", "meshnode init"])
             }
         }
 
@@ -92,9 +94,11 @@ extension RealProcesses {
             try await withFolder { folder in
                 let solo = try SoloNode(in: folder)
                 _ = try await solo.provision()
-                try await expectRefusal(of: solo, command: ["init", solo.config], says: [solo.secrets, "exists already"])
+                try await expectRefusal(
+                    of: solo, command: ["init", solo.config], says: [solo.secrets, "exists already"])
                 try FileManager.default.removeItem(atPath: solo.secrets)
-                try await expectRefusal(of: solo, command: ["init", solo.config], says: [solo.dataDirectory, "provisioned already"])
+                try await expectRefusal(
+                    of: solo, command: ["init", solo.config], says: [solo.dataDirectory, "provisioned already"])
             }
         }
 
@@ -127,7 +131,9 @@ extension RealProcesses {
                 try await solo.whileRunning { _ in
                     let client = solo.client.signedIn(try await signIn(solo, password).accessToken)
                     for number in 0..<20 {
-                        #expect(try await client.send("PUT", "/mesh/v1/kv/\(number)", body: Data("value".utf8)).status == 201)
+                        #expect(
+                            try await client.send("PUT", "/mesh/v1/kv/\(number)", body: Data("value".utf8)).status
+                                == 201)
                     }
                 }
                 try damage(solo.dataDirectory + "/log/wal-00000001.log")

@@ -16,7 +16,8 @@ extension RealProcesses {
             try await withAgent { solo in
                 let status = try await solo.ask("status")
                 #expect(status.status == 0, "\(status.description)")
-                let headline = "solo is primary, term 1, as solo sees it; 1 of 1 voters reachable; election timeout 400 ms\n"
+                let headline =
+                    "solo is primary, term 1, as solo sees it; 1 of 1 voters reachable; election timeout 400 ms\n"
                 #expect(status.output.hasPrefix(headline), "\(status.output)")
                 #expect(try await solo.ask("status", "--json").json["members"].list.first?["name"].text == "solo")
 
@@ -91,16 +92,21 @@ extension RealProcesses {
                 #expect(taken.status == 0 && !token.isEmpty, "\(taken.description)")
                 let held = try await solo.ask("locks", "acquire", "gpu zero")
                 #expect(held.status == 1 && held.complaints.contains("under token \(token)"), "\(held.description)")
-                #expect(try await solo.ask("kv", "put", "owner", "one", "--lock", "gpu zero", "--token", token).status == 0)
-                let late = try await solo.ask("kv", "put", "owner", "two", "--lock", "gpu zero", "--token", "1", "--json")
+                #expect(
+                    try await solo.ask("kv", "put", "owner", "one", "--lock", "gpu zero", "--token", token).status == 0)
+                let late = try await solo.ask(
+                    "kv", "put", "owner", "two", "--lock", "gpu zero", "--token", "1", "--json")
                 #expect(late.status == 1 && late.complaint["error"].text == "not-holding", "\(late.description)")
                 let kept = try await solo.ask("locks", "renew", "gpu zero", "--token", token, "--ttl", "90")
                 #expect(kept.output == "kept gpu zero, token \(token), for 90.0 s\n", "\(kept.description)")
                 let list = try await solo.ask("locks", "list")
                 #expect(list.lines.contains { $0.hasPrefix("gpu zero") && $0.contains(token) }, "\(list.description)")
-                #expect(try await solo.ask("locks", "release", "gpu zero", "--token", token).output == "released gpu zero\n")
+                #expect(
+                    try await solo.ask("locks", "release", "gpu zero", "--token", token).output == "released gpu zero\n"
+                )
                 #expect(try await solo.ask("locks", "release", "gpu zero", "--token", token).status == 1)
-                #expect(try await solo.ask("kv", "put", "owner", "--lock", "gpu").status == 2, "a lock without its token")
+                #expect(
+                    try await solo.ask("kv", "put", "owner", "--lock", "gpu").status == 2, "a lock without its token")
             }
         }
 

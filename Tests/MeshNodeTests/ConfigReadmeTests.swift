@@ -1,10 +1,9 @@
 import Foundation
 import Gossip
+import MeshNode
 import NodeCore
 import Primitives
 import Testing
-
-import MeshNode
 
 /// configs/README.md against the parser: the same keys, the same defaults, the same ranges.
 @Suite("Configuration as it is documented")
@@ -35,7 +34,8 @@ struct ConfigReadmeTests {
                 #expect(throws: ConfigError.self, "\(row.section) \(row.key)") { try draft.parse() }
                 continue
             }
-            let read = try #require(ConfigTable.readers["\(row.section).\(row.key)"], "no reader for \(row.section).\(row.key)")
+            let read = try #require(
+                ConfigTable.readers["\(row.section).\(row.key)"], "no reader for \(row.section).\(row.key)")
             #expect(read(try draft.parse()) == row.fallback, "\(row.section).\(row.key)")
         }
     }
@@ -55,7 +55,9 @@ struct ConfigReadmeTests {
                 if isGood {
                     #expect(throws: Never.self, "\(row.section).\(row.key): \(value)") { try draft.parse() }
                 } else {
-                    let refusal = #expect(throws: ConfigError.self, "\(row.section).\(row.key): \(value)") { try draft.parse() }
+                    let refusal = #expect(throws: ConfigError.self, "\(row.section).\(row.key): \(value)") {
+                        try draft.parse()
+                    }
                     #expect(refusal?.description.contains(row.key) == true)
                 }
             }
@@ -183,8 +185,10 @@ private enum ConfigTable {
 
     private static func range(_ cell: String) -> Range? {
         if cell.hasSuffix("letters, digits, `-`, `_`, `.`") {
-            return Range(samples: [("a", true), (String(repeating: "a", count: 64), true),
-                (String(repeating: "a", count: 65), false), ("a b", false)])
+            return Range(samples: [
+                ("a", true), (String(repeating: "a", count: 64), true),
+                (String(repeating: "a", count: 65), false), ("a b", false),
+            ])
         }
         let isChoice = cell.hasPrefix("`") && !cell.replacing(#/`[^`]*`/#, with: "").contains { !", ".contains($0) }
         if isChoice {
@@ -220,7 +224,8 @@ private enum ConfigTable {
         "raft.election_timeout": { $0.raft.electionTimeout.spelled },
         "raft.election_timeout_min": { $0.raft.electionTimeoutMin?.spelled ?? "not set" },
         "raft.heartbeat_interval": {
-            $0.raft.heartbeatInterval * 5 == $0.raft.electionTimeout ? "a fifth of E" : $0.raft.heartbeatInterval.spelled
+            $0.raft.heartbeatInterval * 5 == $0.raft.electionTimeout
+                ? "a fifth of E" : $0.raft.heartbeatInterval.spelled
         },
         "gossip.probe_interval": { ($0.gossip.probeInterval ?? GossipConfig().probeInterval).spelled },
         "backends[].kind": { $0.backends[0].kind.rawValue }, "backends[].slots": { "\($0.backends[0].slots)" },

@@ -15,7 +15,10 @@ extension RealProcesses {
             try await withFolder { folder in
                 try await withDemo(in: folder, options: ["--seconds", "8"]) { demo in
                     let told = try await Told(demo)
-                    #expect(told.nodes.map { $0["node"].text } == ["aurora", "vengeance", "runpod-tx", "robbiebook1", "sark"])
+                    #expect(
+                        told.nodes.map { $0["node"].text } == [
+                            "aurora", "vengeance", "runpod-tx", "robbiebook1", "sark",
+                        ])
                     for node in told.nodes {
                         for key in ["config", "dir"] {
                             let path = try #require(node[key].text)
@@ -23,7 +26,9 @@ extension RealProcesses {
                         }
                         #expect(node["http"].text?.hasPrefix("http://127.0.0.1:") == true)
                     }
-                    let ports = told.nodes.compactMap { $0["mesh"].text?.split(separator: ":").last.flatMap { Int($0) } }
+                    let ports = told.nodes.compactMap {
+                        $0["mesh"].text?.split(separator: ":").last.flatMap { Int($0) }
+                    }
                     #expect(ports == Array(ports[0]..<ports[0] + 5))
                     #expect(told.ready["primary"].text == "aurora")
                     #expect(told.ready["api_key"].text?.hasPrefix("mesh_") == true)
@@ -43,7 +48,9 @@ extension RealProcesses {
                     let told = try await Told(demo)
                     #expect(told.pids.filter(processRuns).count == 5)
                     demo.signal(signal)
-                    try await pollUntil("every agent is gone", within: .seconds(15)) { !told.pids.contains(where: processRuns) }
+                    try await pollUntil("every agent is gone", within: .seconds(15)) {
+                        !told.pids.contains(where: processRuns)
+                    }
                     try await pollUntil("the demo is gone", within: .seconds(15)) { demo.hasEnded }
                 }
             }
@@ -73,7 +80,8 @@ extension RealProcesses {
             try await withFolder { folder in
                 try await withDemo(in: folder) { demo in
                     let told = try await Told(demo)
-                    let token = try await told.client(0).login("admin", try #require(told.ready["password"].text)).accessToken
+                    let token = try await told.client(0).login("admin", try #require(told.ready["password"].text))
+                        .accessToken
                     kill(told.pids[4], SIGKILL)
                     try await pollUntil("the others call sark dead", within: .seconds(30)) {
                         try await told.client(0).signedIn(token).get("/mesh/v1/status").json["members"].list
@@ -93,7 +101,8 @@ extension RealProcesses {
                 let solo = try SoloNode(in: folder)
                 _ = try await solo.provision()
                 try await solo.whileRunning { _ in
-                    let demo = try ChildProcess.meshNode(Self.arguments(folder, http: solo.http, mesh: try LoopbackPorts.free().mesh))
+                    let demo = try ChildProcess.meshNode(
+                        Self.arguments(folder, http: solo.http, mesh: try LoopbackPorts.free().mesh))
                     do {
                         let outcome = try await demo.outcome(within: .seconds(30))
                         #expect(outcome.status != 0)

@@ -87,10 +87,14 @@ struct DurableDirectoryTests {
             let directory = try DurableDirectory(path: path)
             let found = try WriteAheadLog.recover(from: directory, cluster: Self.cluster, replica: ReplicaID(5))
             #expect(found.verdict == .clean && found.entries.last == entry(900))
-            #expect(found.snapshot?.metadata == metadata(900) && found.snapshot?.bytes == Array(repeating: 3, count: 5000))
+            #expect(
+                found.snapshot?.metadata == metadata(900) && found.snapshot?.bytes == Array(repeating: 3, count: 5000))
             #expect(found.report().contains { $0.hasPrefix("snapshot of 900@1, 5000 bytes") })
             let names = try directory.fileNames()
-            #expect(names.filter { $0.hasPrefix("snapshot-") } == ["snapshot-0000000000000600", "snapshot-0000000000000900"])
+            #expect(
+                names.filter { $0.hasPrefix("snapshot-") } == [
+                    "snapshot-0000000000000600", "snapshot-0000000000000900",
+                ])
             #expect(!names.contains("wal-00000001.log") && !names.contains("snapshot.new"))
         }
     }
@@ -108,7 +112,8 @@ struct DurableDirectoryTests {
             #expect(try directory.read("a") == [0, 0, 0, 0, 9])
             #expect(throws: DiskError.self) { try directory.read("b") }
             try directory.execute([
-                .write(file: "c", offset: 0, bytes: [7]), .rename(file: "a", to: "c"), .write(file: "c", offset: 0, bytes: [1]),
+                .write(file: "c", offset: 0, bytes: [7]), .rename(file: "a", to: "c"),
+                .write(file: "c", offset: 0, bytes: [1]),
                 .sync(file: "c"), .syncDirectory,
             ])
             #expect(try directory.fileNames() == ["c"] && directory.read("c") == [1, 0, 0, 0, 9])

@@ -15,7 +15,8 @@ extension RealProcesses {
                     try await nodes["robbiebook1"].tryLogin(nodes.user, nodes.password).status == 200
                 }
                 print("a login works again \(ContinuousClock.now - killed) after the primary was killed")
-                let successor = try await nodes.agreement(among: survivors, token: session.accessToken, within: .seconds(15))
+                let successor = try await nodes.agreement(
+                    among: survivors, token: session.accessToken, within: .seconds(15))
                 #expect(successor != "aurora")
                 for client in survivors {
                     let reply = try await client.signedIn(session.accessToken).me()
@@ -39,7 +40,8 @@ extension RealProcesses {
             try await FiveNodes.run { nodes in
                 let session = try await nodes.login(on: "robbiebook1")
                 let admin = nodes["vengeance"].signedIn(session.accessToken)
-                let made = try await admin.post("/mesh/v1/users", #"{"username": "ada", "password": "analytical engine"}"#)
+                let made = try await admin.post(
+                    "/mesh/v1/users", #"{"username": "ada", "password": "analytical engine"}"#)
                 #expect(made.status == 201, "\(made.description)")
                 let put = try await admin.send("PUT", "/mesh/v1/kv/motd", body: Data("still here".utf8))
                 #expect(put.status == 201, "\(put.description)")
@@ -53,8 +55,12 @@ extension RealProcesses {
                 _ = try await nodes.agreement(among: nodes.all, token: session.accessToken, within: .seconds(60))
                 print("all five agree on a primary \(ContinuousClock.now - started) after their start")
                 for client in nodes.all {
-                    #expect(try await client.signedIn(session.accessToken).me().status == 200, "the session on \(client.name)")
-                    #expect(try await client.signedIn(ended.accessToken).me().status == 401, "the ended one on \(client.name)")
+                    #expect(
+                        try await client.signedIn(session.accessToken).me().status == 200,
+                        "the session on \(client.name)")
+                    #expect(
+                        try await client.signedIn(ended.accessToken).me().status == 401,
+                        "the ended one on \(client.name)")
                     let value = try await client.signedIn(session.accessToken).get("/mesh/v1/kv/motd")
                     #expect(value.text == "still here", "\(client.name): \(value.description)")
                 }

@@ -82,7 +82,9 @@ extension RealProcesses {
                 let forger = try TokenForger(genuine, dataDirectory: nodes.node("robbiebook1").dir)
                 // The forger signs as well as the node does: what it changes is all that is wrong.
                 #expect(try await nodes["sark"].signedIn(try forger.unchanged()).me().status == 200)
-                let refused = ["expired": try forger.expired(), "forged": try forger.signedByAnother(), "nonsense": "a.b.c"]
+                let refused = [
+                    "expired": try forger.expired(), "forged": try forger.signedByAnother(), "nonsense": "a.b.c",
+                ]
                 for (kind, token) in refused {
                     for node in ["robbiebook1", "sark"] {
                         let client = nodes[node].signedIn(token)
@@ -90,7 +92,8 @@ extension RealProcesses {
                         #expect(mesh.status == 401, "\(kind): \(mesh.description)")
                         #expect(mesh.fields["content-type"] == "application/problem+json")
                         let ollama = try await client.post("/api/chat", #"{"model": "x", "messages": []}"#)
-                        #expect(ollama.status == 401 && ollama.json["error"].text != nil, "\(kind): \(ollama.description)")
+                        #expect(
+                            ollama.status == 401 && ollama.json["error"].text != nil, "\(kind): \(ollama.description)")
                         let openAI = try await client.get("/v1/models")
                         #expect(openAI.status == 401, "\(kind): \(openAI.description)")
                         #expect(openAI.json["error"]["message"].text != nil, "\(kind): \(openAI.description)")
@@ -133,6 +136,7 @@ enum FastestNode {
         let wins = answerers.count { fastest.contains($0) }
         print("\(model): the fastest node answered \(wins) of \(promptCount), first because \(decisions[0])")
         #expect(answerers.first == fastest.first, "\(decisions[0])")
-        #expect(wins * 10 >= promptCount * 9, "\(zip(answerers, decisions).map { "\($0): \($1)" }.joined(separator: "\n"))")
+        #expect(
+            wins * 10 >= promptCount * 9, "\(zip(answerers, decisions).map { "\($0): \($1)" }.joined(separator: "\n"))")
     }
 }

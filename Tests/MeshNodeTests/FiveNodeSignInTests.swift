@@ -12,7 +12,9 @@ extension RealProcesses {
                 for client in nodes.all {
                     let status = try await client.signedIn(token).get("/mesh/v1/status").json
                     #expect(status["primary"].text == "aurora", "as \(client.name) says")
-                    #expect(status["members"].list.filter { $0["state"].text == "alive" }.count == 5, "as \(client.name) says")
+                    #expect(
+                        status["members"].list.filter { $0["state"].text == "alive" }.count == 5,
+                        "as \(client.name) says")
                     #expect(status["quorum"]["needed"].number == 3)
                 }
             }
@@ -46,11 +48,14 @@ extension RealProcesses {
                     #expect(reply.status == 204, "\(reply.description)")
                     let answered = ContinuousClock.now
                     for client in nodes.all {
-                        try await pollUntil("\(client.name) refuses an ended session", within: .seconds(2), every: .milliseconds(1)) {
+                        try await pollUntil(
+                            "\(client.name) refuses an ended session", within: .seconds(2), every: .milliseconds(1)
+                        ) {
                             try await client.signedIn(token).me().status == 401
                         }
                     }
-                    print("logout on \(node): refused by all five within \(ContinuousClock.now - answered) of the answer")
+                    print(
+                        "logout on \(node): refused by all five within \(ContinuousClock.now - answered) of the answer")
                 }
             }
         }
@@ -89,7 +94,8 @@ extension RealProcesses {
                 #expect(try await nodes["sark"].get("/mesh/v1/auth/sessions").status == 401)
 
                 let admin = nodes["aurora"].signedIn(newer.accessToken)
-                let added = try await admin.post("/mesh/v1/users", #"{"username": "ada", "password": "analytical engine"}"#)
+                let added = try await admin.post(
+                    "/mesh/v1/users", #"{"username": "ada", "password": "analytical engine"}"#)
                 #expect(added.status == 201)
                 let ada = try await nodes["vengeance"].login("ada", "analytical engine")
                 let hers = try await nodes["sark"].signedIn(ada.accessToken).get("/mesh/v1/auth/sessions")

@@ -1,8 +1,7 @@
+import MeshNode
 import NIOCore
 import Primitives
 import Testing
-
-import MeshNode
 
 /// Reading and writing the two dialects: tables for what means what, every cut of the bytes for the splitters, and
 /// malformed bytes for every decoder.
@@ -21,7 +20,8 @@ struct GatewayDialectTests {
     @Test(
         "what is not JSON is refused, and nothing traps",
         arguments: [
-            "", "{", "[1,]", "{\"a\"}", "nul", "01", "1.", "-", "\"\\x\"", "\"\u{1}\"", "{} {}", "\"\\u12", "[1 2]", "\"\\ud8",
+            "", "{", "[1,]", "{\"a\"}", "nul", "01", "1.", "-", "\"\\x\"", "\"\u{1}\"", "{} {}", "\"\\u12", "[1 2]",
+            "\"\\ud8",
             String(repeating: "[", count: 100_000),
         ])
     func jsonRefusals(text: String) {
@@ -40,7 +40,9 @@ struct GatewayDialectTests {
     @Test("a stream means the same however the network cuts it", arguments: Dialect.allCases)
     func cuts(dialect: Dialect) throws {
         let api = dialect == .ollama ? PromptAPI.ollamaChat : .openAIChat
-        let text = ["Hé", "l\\\"lo", " wörld"].map { FakeReply.piece(api.path, $0) }.joined() + FakeReply.end(api.path).joined()
+        let text =
+            ["Hé", "l\\\"lo", " wörld"].map { FakeReply.piece(api.path, $0) }.joined()
+            + FakeReply.end(api.path).joined()
         let bytes = Array(text.utf8)
         var whole = ReplyDecoder(api)
         let expected = try whole.push(ByteBuffer(bytes: bytes))
@@ -194,7 +196,9 @@ struct GatewayDialectTests {
         #expect(BackendAddress(url: "http://127.0.0.1:11434")?.authority == "127.0.0.1:11434")
         #expect(BackendAddress(url: "https://[::1]/base/")?.basePath == "/base")
         #expect(BackendAddress(url: "http://[::1]:80")?.host == "::1")
-        for url in ["", "ftp://x", "http://", "http://user@x", "http://x:0", "http://x:99999", "http://x/?q", "127.0.0.1:1"] {
+        for url in [
+            "", "ftp://x", "http://", "http://user@x", "http://x:0", "http://x:99999", "http://x/?q", "127.0.0.1:1",
+        ] {
             #expect(BackendAddress(url: url) == nil)
         }
     }

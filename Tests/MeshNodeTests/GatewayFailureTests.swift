@@ -1,11 +1,10 @@
 import Gossip
+import MeshNode
 import NIOCore
 import NIOPosix
 import NodeCore
 import Routing
 import Testing
-
-import MeshNode
 
 /// What a client sees when a node or its backend fails, and what a node frees when a client goes.
 @Suite(.timeLimit(.minutes(1)))
@@ -20,7 +19,8 @@ struct GatewayFailureTests {
     ) async throws {
         let mesh = GatewayTestMesh()
         let near = try await GatewayTestNode.start("near", in: mesh, backends: [bad])
-        let far = try await GatewayTestNode.start("far", in: mesh, backends: [NodeConfig.Backend(good, slowdown: goodSlowdown)])
+        let far = try await GatewayTestNode.start(
+            "far", in: mesh, backends: [NodeConfig.Backend(good, slowdown: goodSlowdown)])
         try await far.settle()
         try await near.settle()
         try await body(mesh, near, far)

@@ -1,10 +1,9 @@
+import MeshNode
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import Synchronization
-
-import MeshNode
 
 /// A model server of a few lines, in either dialect, that can also misbehave on purpose. Counts what it was asked and
 /// how many of its answers were cut off by the other side.
@@ -148,7 +147,8 @@ private final class FakeBackendHandler: ChannelInboundHandler {
         let name = FakeBackend.model
         let body =
             switch path {
-            case "/api/tags": #"{"models":[{"name":"\#(name)","size":100000000,"details":{"family":"llama","parameter_size":"134.5M"}}]}"#
+            case "/api/tags":
+                #"{"models":[{"name":"\#(name)","size":100000000,"details":{"family":"llama","parameter_size":"134.5M"}}]}"#
             case "/api/ps": backend.hasModelInMemory ? #"{"models":[{"name":"\#(name)"}]}"# : #"{"models":[]}"#
             case "/v1/models": #"{"object":"list","data":[{"id":"\#(name)","object":"model"}]}"#
             default: "{}"
@@ -159,7 +159,8 @@ private final class FakeBackendHandler: ChannelInboundHandler {
     private func answerPrompt(_ path: String, _ context: ChannelHandlerContext) {
         isAnswering = true
         backend.noteBegun()
-        let isStreaming = backend.dialect == .ollama ? !body.contains(#""stream":false"#) : body.contains(#""stream":true"#)
+        let isStreaming =
+            backend.dialect == .ollama ? !body.contains(#""stream":false"#) : body.contains(#""stream":true"#)
         switch backend.behaviour {
         case .answer(let pieces, let pause) where !isStreaming:
             schedule(after: pause, context) { self.whole(200, FakeReply.whole(path, pieces), context) }
@@ -212,7 +213,8 @@ private final class FakeBackendHandler: ChannelInboundHandler {
         case .close: return close(context)
         case .quiet: break
         case .error: chunk(FakeReply.error(path), context)
-        case .complete: for text in figures.map({ FakeReply.end(path, $0) }) ?? FakeReply.end(path) { chunk(text, context) }
+        case .complete:
+            for text in figures.map({ FakeReply.end(path, $0) }) ?? FakeReply.end(path) { chunk(text, context) }
         }
         // Ended is what has left this machine: a reader that does not read keeps it answering.
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -252,16 +254,19 @@ private final class FakeBackendHandler: ChannelInboundHandler {
 enum FakeReply {
     static func piece(_ path: String, _ text: String) -> String {
         switch path {
-        case "/api/chat": #"{"model":"m","created_at":"t","message":{"role":"assistant","content":"\#(text)"},"done":false}"# + "\n"
+        case "/api/chat":
+            #"{"model":"m","created_at":"t","message":{"role":"assistant","content":"\#(text)"},"done":false}"# + "\n"
         case "/api/generate": #"{"model":"m","created_at":"t","response":"\#(text)","done":false}"# + "\n"
-        case "/v1/completions": #"data: {"id":"c1","choices":[{"index":0,"text":"\#(text)","finish_reason":null}]}"# + "\n\n"
+        case "/v1/completions":
+            #"data: {"id":"c1","choices":[{"index":0,"text":"\#(text)","finish_reason":null}]}"# + "\n\n"
         default:
             #"data: {"id":"c1","choices":[{"index":0,"delta":{"content":"\#(text)"},"finish_reason":null}]}"# + "\n\n"
         }
     }
 
     static func end(_ path: String) -> [String] {
-        let counts = #""done":true,"done_reason":"stop","total_duration":9,"load_duration":1,"prompt_eval_count":7,"prompt_eval_duration":2,"eval_count":3,"eval_duration":5}"#
+        let counts =
+            #""done":true,"done_reason":"stop","total_duration":9,"load_duration":1,"prompt_eval_count":7,"prompt_eval_duration":2,"eval_count":3,"eval_duration":5}"#
         switch path {
         case "/api/chat": return [#"{"model":"m","message":{"role":"assistant","content":""},"# + counts + "\n"]
         case "/api/generate": return [#"{"model":"m","response":"","# + counts + "\n"]
@@ -299,13 +304,15 @@ enum FakeReply {
     }
 
     static func error(_ path: String) -> String {
-        path.hasPrefix("/api") ? #"{"error":"out of memory"}"# + "\n" : #"data: {"error":{"message":"out of memory"}}"# + "\n\n"
+        path.hasPrefix("/api")
+            ? #"{"error":"out of memory"}"# + "\n" : #"data: {"error":{"message":"out of memory"}}"# + "\n\n"
     }
 
     static func whole(_ path: String, _ pieces: [String]) -> String {
         let text = pieces.joined()
         return switch path {
-        case "/api/chat": #"{"model":"m","message":{"role":"assistant","content":"\#(text)"},"done":true,"eval_count":3}"#
+        case "/api/chat":
+            #"{"model":"m","message":{"role":"assistant","content":"\#(text)"},"done":true,"eval_count":3}"#
         case "/api/generate": #"{"model":"m","response":"\#(text)","done":true,"eval_count":3}"#
         default:
             #"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"\#(text)"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#

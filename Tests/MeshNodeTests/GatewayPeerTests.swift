@@ -1,5 +1,6 @@
 import Authority
 import Gossip
+import MeshNode
 import NIOCore
 import NIOPosix
 import NodeCore
@@ -7,8 +8,6 @@ import Primitives
 import SecureChannel
 import Synchronization
 import Testing
-
-import MeshNode
 
 /// Two gateways and a sealed stream between them.
 @Suite(.timeLimit(.minutes(1)))
@@ -21,7 +20,8 @@ struct GatewayPeerTests {
         let mesh = GatewayTestMesh()
         let backend = try await FakeBackend.start(dialect)
         let edge = try await GatewayTestNode.start("edge", in: mesh, backends: [])
-        let core = try await GatewayTestNode.start("core", in: mesh, backends: [NodeConfig.Backend(backend, slots: slots)])
+        let core = try await GatewayTestNode.start(
+            "core", in: mesh, backends: [NodeConfig.Backend(backend, slots: slots)])
         try await core.settle()
         try await body(mesh, edge, core, backend)
         try await edge.stop()
@@ -33,7 +33,8 @@ struct GatewayPeerTests {
     func twoHops() async throws {
         try await withPair { mesh, edge, core, backend in
             for (path, body) in [
-                ("/v1/chat/completions", GatewayPromptTests.chatStream), ("/v1/chat/completions", GatewayPromptTests.chat),
+                ("/v1/chat/completions", GatewayPromptTests.chatStream),
+                ("/v1/chat/completions", GatewayPromptTests.chat),
                 ("/api/chat", GatewayPromptTests.chat), ("/api/generate", GatewayPromptTests.generate),
             ] {
                 let answer = try await GatewayTestClient.send(
@@ -53,7 +54,8 @@ struct GatewayPeerTests {
         try await withPair { mesh, edge, _, backend in
             backend.behaviour = .answer(["a", "b", "c", "d"], pause: .milliseconds(30))
             let answer = try await GatewayTestClient.send(
-                "POST", "/v1/chat/completions", port: edge.port, mesh.authorization, body: GatewayPromptTests.chatStream)
+                "POST", "/v1/chat/completions", port: edge.port, mesh.authorization, body: GatewayPromptTests.chatStream
+            )
             let pieces = ["a", "b", "c", "d"].map { FakeReply.piece("/v1/chat/completions", $0) }
             #expect(answer.chunks.prefix(4) == pieces[...])
         }
@@ -62,7 +64,8 @@ struct GatewayPeerTests {
     @Test("a client that leaves frees the backend two hops away", arguments: [true, false])
     func clientLeaves(streaming: Bool) async throws {
         try await withPair(slots: 1) { mesh, edge, core, backend in
-            backend.behaviour = streaming ? .answer(Array(repeating: "x", count: 5000), pause: .milliseconds(10)) : .hang
+            backend.behaviour =
+                streaming ? .answer(Array(repeating: "x", count: 5000), pause: .milliseconds(10)) : .hang
             let request = GatewayTestClient.request(
                 "POST", "/v1/chat/completions", mesh.authorization, body: GatewayPromptTests.chatStream)
             try await GatewayTestClient.abandon(request, port: edge.port) {
@@ -105,7 +108,9 @@ struct GatewayPeerTests {
             mesh.freeze(core.identity.nodeID)
             let fresh = mesh.addKey()
             let header = makeDelegation(mesh, from: edge, to: core, key: fresh, appliedIndex: mesh.appliedIndex)
-            #expect(throws: DelegationRefusal.notYetApplied(mesh.appliedIndex)) { try accept(header, from: edge, at: core) }
+            #expect(throws: DelegationRefusal.notYetApplied(mesh.appliedIndex)) {
+                try accept(header, from: edge, at: core)
+            }
             let stranger = makeDelegation(mesh, from: edge, to: core, key: fresh, appliedIndex: index)
             #expect(throws: DelegationRefusal.callerRefused) { try accept(stranger, from: edge, at: core) }
             let answer = try await GatewayTestClient.send(
@@ -136,7 +141,9 @@ struct GatewayPeerTests {
             bytes[60] ^= 1
             #expect(throws: DelegationRefusal.forged) { try accept(Hex.encode(bytes), from: edge, at: core) }
             for cut in [0, 1, 40, 63, 64, 100] {
-                #expect(throws: DelegationRefusal.self) { try accept(Hex.encode(bytes.prefix(cut)), from: edge, at: core) }
+                #expect(throws: DelegationRefusal.self) {
+                    try accept(Hex.encode(bytes.prefix(cut)), from: edge, at: core)
+                }
             }
         }
     }
@@ -204,26 +211,32 @@ struct GatewayPeerTests {
             let answer = try await GatewayTestClient.send(
                 "POST", "/api/chat", port: edge.port, mesh.authorization, body: GatewayPromptTests.chat)
             #expect(answer.status == 404)
-            let explained = try JSONParser.parse(edge.gateway.explain(model: FakeBackend.model, promptTokens: 10, maxTokens: 10))
+            let explained = try JSONParser.parse(
+                edge.gateway.explain(model: FakeBackend.model, promptTokens: 10, maxTokens: 10))
             #expect(explained["winner"] == .null)
         }
     }
 
-    private func accept(_ header: String, from peer: GatewayTestNode, at node: GatewayTestNode) throws(DelegationRefusal) -> Delegation {
+    private func accept(_ header: String, from peer: GatewayTestNode, at node: GatewayTestNode)
+        throws(DelegationRefusal) -> Delegation
+    {
         try node.gateway.accept(
             header, from: peer.identity.nodeID, api: .openAIChat,
             authenticator: Authenticator(secrets: NodeSecrets(node.identity)))
     }
 
     private func makeDelegation(
-        _ mesh: GatewayTestMesh, from origin: GatewayTestNode, to target: GatewayTestNode, expiresAfter span: Int64 = 60_000,
+        _ mesh: GatewayTestMesh, from origin: GatewayTestNode, to target: GatewayTestNode,
+        expiresAfter span: Int64 = 60_000,
         key: APIKeySecret? = nil, appliedIndex: LogIndex = .zero
     ) -> String {
-        let caller = Caller(user: UserName("ada")!, role: .service, proof: .apiKey((key ?? mesh.key).id), isCutOff: false)
+        let caller = Caller(
+            user: UserName("ada")!, role: .service, proof: .apiKey((key ?? mesh.key).id), isCutOff: false)
         return Delegation(
             origin: origin.identity.nodeID, target: target.identity.nodeID,
             request: Delegation.RequestID(high: UInt64.random(in: 0...UInt64.max), low: 1),
-            expiresAt: GatewayTestMesh.unixStart + span, appliedIndex: appliedIndex, caller: caller, api: .openAIChat, backend: "local",
+            expiresAt: GatewayTestMesh.unixStart + span, appliedIndex: appliedIndex, caller: caller, api: .openAIChat,
+            backend: "local",
             model: FakeBackend.model
         ).signed(by: origin.identity)
     }

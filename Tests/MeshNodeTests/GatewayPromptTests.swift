@@ -1,11 +1,10 @@
 import Gossip
+import MeshNode
 import NIOCore
 import NodeCore
 import Routing
 import Synchronization
 import Testing
-
-import MeshNode
 
 /// One node, one backend, a client: what goes in and what comes out.
 @Suite(.timeLimit(.minutes(1)))
@@ -41,7 +40,8 @@ struct GatewayPromptTests {
             #expect(answer.fields["x-mesh-node"] == "aurora")
             #expect(answer.fields["x-mesh-decision"]?.hasPrefix("aurora/local eta=") == true)
             #expect(answer.fields["set-cookie"] == nil)
-            #expect(answer.chunks.prefix(3) == ["a", "b", "c"].map { FakeReply.piece("/v1/chat/completions", $0) }[...])
+            #expect(
+                answer.chunks.prefix(3) == ["a", "b", "c"].map { FakeReply.piece("/v1/chat/completions", $0) }[...])
             #expect(answer.body.hasSuffix("data: [DONE]\n\n"))
         }
     }
@@ -252,7 +252,8 @@ struct GatewayPromptTests {
     func pipelining() async throws {
         try await withNode(.openai) { mesh, node, _ in
             let texts = [
-                GatewayTestClient.request("GET", "/ui"), GatewayTestClient.request("GET", "/v1/models", mesh.authorization),
+                GatewayTestClient.request("GET", "/ui"),
+                GatewayTestClient.request("GET", "/v1/models", mesh.authorization),
                 GatewayTestClient.request("POST", "/upload", body: String(repeating: "u", count: 60_000_000)),
                 GatewayTestClient.request("POST", "/v1/chat/completions", mesh.authorization, body: Self.chatStream),
                 GatewayTestClient.request("GET", "/last"),

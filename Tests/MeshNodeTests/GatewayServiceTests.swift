@@ -55,7 +55,8 @@ struct GatewayServiceTests {
     @Test("a broken request is answered 400, and the node lives on")
     func broken() async throws {
         try await TestNode.run(hooks: Self.hooks) { node async throws in
-            for text in ["POST /v1/chat/completions\r\n\r\n", "GET /api/\u{1} HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}TLS"] {
+            for text in ["POST /v1/chat/completions\r\n\r\n", "GET /api/\u{1} HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}TLS"]
+            {
                 let answers = try await GatewayTestClient.raw(text, port: node.port, count: 1)
                 #expect(answers.first?.status ?? 400 == 400)
             }

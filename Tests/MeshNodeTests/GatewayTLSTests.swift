@@ -1,15 +1,16 @@
 import Foundation
+import MeshNode
 import NIOCore
 import NIOSSL
 import NodeCore
 import Testing
 
-import MeshNode
-
 /// Backends behind `https://`, with a certificate by an authority of their own.
 @Suite(.timeLimit(.minutes(1)))
 struct GatewayTLSTests {
-    private static func config(_ backend: FakeBackend, host: String = "127.0.0.1", authority: String?) -> NodeConfig.Backend {
+    private static func config(_ backend: FakeBackend, host: String = "127.0.0.1", authority: String?)
+        -> NodeConfig.Backend
+    {
         var config = NodeConfig.Backend(name: "tls", kind: .openai, url: "https://\(host):\(backend.port)")
         config.authorityFile = authority
         config.measuresSpeed = false
@@ -24,7 +25,8 @@ struct GatewayTLSTests {
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key)))
     }
 
-    @Test("a prompt is answered over TLS by a server whose authority is named, by name and by address",
+    @Test(
+        "a prompt is answered over TLS by a server whose authority is named, by name and by address",
         arguments: ["127.0.0.1", "localhost"])
     func trusted(host: String) async throws {
         let folder = try TestFolder(["authority.pem": TestAuthority.certificate])
@@ -32,7 +34,9 @@ struct GatewayTLSTests {
         let mesh = GatewayTestMesh()
         let node = try await GatewayTestNode.start(
             "aurora", in: mesh,
-            backends: [Self.config(backend, host: host, authority: folder.url.appendingPathComponent("authority.pem").path)])
+            backends: [
+                Self.config(backend, host: host, authority: folder.url.appendingPathComponent("authority.pem").path)
+            ])
         try await node.settle()
         for body in [GatewayPromptTests.chatStream, GatewayPromptTests.chat] {
             let answer = try await GatewayTestClient.send(
@@ -61,7 +65,9 @@ struct GatewayTLSTests {
     @Test("an authority that cannot be read, or one for plain HTTP, fails the start by its key")
     func badAuthority() async throws {
         let backend = try await FakeBackend.start(.openai)
-        for (url, file) in [("https://127.0.0.1:1", "/nonexistent/a.pem"), ("http://127.0.0.1:1", "/nonexistent/a.pem")] {
+        for (url, file) in [
+            ("https://127.0.0.1:1", "/nonexistent/a.pem"), ("http://127.0.0.1:1", "/nonexistent/a.pem"),
+        ] {
             var config = NodeConfig.Backend(name: "tls", kind: .openai, url: url)
             config.authorityFile = file
             let failure = await #expect(throws: GatewayStartFailure.self) {

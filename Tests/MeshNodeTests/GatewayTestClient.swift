@@ -21,7 +21,8 @@ struct GatewayTestClient {
         return answers.first ?? Answer()
     }
 
-    static func request(_ method: String, _ path: String, _ fields: [String: String] = [:], body: String = "") -> String {
+    static func request(_ method: String, _ path: String, _ fields: [String: String] = [:], body: String = "") -> String
+    {
         var text = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"
         for (name, value) in fields { text += "\(name): \(value)\r\n" }
         if !body.isEmpty { text += "Content-Length: \(body.utf8.count)\r\n" }

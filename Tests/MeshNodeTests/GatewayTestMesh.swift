@@ -1,6 +1,7 @@
 import Authority
 import Gossip
 import HTTPTypes
+import MeshNode
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
@@ -12,8 +13,6 @@ import Raft
 import Routing
 import SecureChannel
 import Synchronization
-
-import MeshNode
 
 /// Gateways in one process, each behind a port of its own, that learn of each other through a shared table instead of
 /// gossip. One user, ada, with an API key that counts on all of them.
@@ -203,7 +202,8 @@ final class GatewayTestNode: Sendable {
         self.gateway = gateway
         self.channel = channel
         running = Task { await gateway.run() }
-        gateway.onRoute { [weak self] line in self?.events.withLock { $0.append(String(decoding: line, as: UTF8.self)) } }
+        gateway.onRoute { [weak self] line in self?.events.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
+        }
     }
 
     static func start(
@@ -223,7 +223,9 @@ final class GatewayTestNode: Sendable {
             sealing: GrowingMeshSealing(mesh: mesh, identity: identity))
         let access = GatewayAccess(
             table: .standard(files: []), authenticator: Authenticator(secrets: NodeSecrets(identity)),
-            hosts: HostPolicy(http), requestLimit: RateLimiter(perMinute: limits.requestsPerMinutePerUser, burst: limits.requestsPerMinutePerUser))
+            hosts: HostPolicy(http),
+            requestLimit: RateLimiter(
+                perMinute: limits.requestsPerMinutePerUser, burst: limits.requestsPerMinutePerUser))
         let connections = Connections()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

@@ -1,8 +1,7 @@
+import MeshNode
 import NIOCore
 import Primitives
 import Testing
-
-import MeshNode
 
 /// What backends tell of their own work: the figures that routing learns from.
 @Suite("What backends tell of their speed")
@@ -15,7 +14,8 @@ struct GatewayUsageTests {
             BackendUsage.openAI(
                 try document(
                     #"{"choices":[],"usage":{"prompt_tokens":31,"completion_tokens":20,"total_tokens":51},"#
-                        + #""timings":{"cache_n":14,"prompt_n":17,"prompt_ms":44.25,"predicted_n":20,"predicted_ms":132.5}}"#)))
+                        + #""timings":{"cache_n":14,"prompt_n":17,"prompt_ms":44.25,"predicted_n":20,"predicted_ms":132.5}}"#
+                )))
         #expect(told.promptTokens == 31 && told.completionTokens == 20)
         #expect(told.prefillTokens == 17)
         #expect(told.prefill == .microseconds(44_250) && told.decode == .microseconds(132_500))
@@ -25,11 +25,15 @@ struct GatewayUsageTests {
     @Test("timings without usage count as usage, and usage without timings leaves the times open")
     func either() throws {
         let timings = try #require(
-            BackendUsage.openAI(try document(#"{"timings":{"prompt_n":17,"prompt_ms":40,"predicted_n":3,"predicted_ms":9}}"#)))
+            BackendUsage.openAI(
+                try document(#"{"timings":{"prompt_n":17,"prompt_ms":40,"predicted_n":3,"predicted_ms":9}}"#)))
         #expect(timings.promptTokens == 17 && timings.completionTokens == 3)
-        let usage = try #require(BackendUsage.openAI(try document(#"{"usage":{"prompt_tokens":7,"completion_tokens":2}}"#)))
+        let usage = try #require(
+            BackendUsage.openAI(try document(#"{"usage":{"prompt_tokens":7,"completion_tokens":2}}"#)))
         #expect(usage.prefillTokens == nil && usage.prefill == nil && usage.decode == nil)
-        for none in ["{}", #"{"usage":null}"#, #"{"usage":null,"timings":null}"#, #"{"timings":[1]}"#, #"{"usage":"x"}"#] {
+        for none in [
+            "{}", #"{"usage":null}"#, #"{"usage":null,"timings":null}"#, #"{"timings":[1]}"#, #"{"usage":"x"}"#,
+        ] {
             #expect(try BackendUsage.openAI(document(none)) == nil, "\(none)")
         }
     }
@@ -68,7 +72,8 @@ struct GatewayUsageTests {
     func documents(api: PromptAPI) throws {
         let text =
             api == .ollamaChat
-            ? Self.last : #"{"usage":{"prompt_tokens":26,"completion_tokens":40},"timings":{"prompt_n":20,"prompt_ms":130,"predicted_ms":800}}"#
+            ? Self.last
+            : #"{"usage":{"prompt_tokens":26,"completion_tokens":40},"timings":{"prompt_n":20,"prompt_ms":130,"predicted_ms":800}}"#
         let prompt = try PromptRequest(
             Array(#"{"model":"m","stream":false,"messages":[{"role":"user","content":"hi"}]}"#.utf8), api: api)
         let upstream = UpstreamPrompt(prompt, original: [], backend: api.dialect, model: "m")
@@ -82,12 +87,14 @@ struct GatewayUsageTests {
         #expect(usage.load == (api == .ollamaChat ? .seconds(3) : nil))
     }
 
-    @Test("a document that is an error, an event stream or cut off is not passed on",
+    @Test(
+        "a document that is an error, an event stream or cut off is not passed on",
         arguments: [#"{"error":"out of memory"}"#, "data: {}\n\n", #"{"choices":["#, "[]", "<html>"])
     func badDocuments(text: String) throws {
         let prompt = try PromptRequest(Array(#"{"model":"m","messages":[]}"#.utf8), api: .openAIChat)
         let upstream = UpstreamPrompt(prompt, original: [], backend: .openai, model: "m")
-        let heading = ReplyEncoder.Heading(api: .openAIChat, model: "m", id: 1, unixMilliseconds: 0, includesUsage: false)
+        let heading = ReplyEncoder.Heading(
+            api: .openAIChat, model: "m", id: 1, unixMilliseconds: 0, includesUsage: false)
         var relay = ReplyRelay(upstream, heading: heading, isStreaming: false)
         _ = try relay.push(ByteBuffer(string: text))
         let passed = try? relay.finish(elapsed: .zero)
@@ -115,7 +122,8 @@ struct GatewayUsageTests {
     func twoChunks() throws {
         let chunks =
             #"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"timings":{"prompt_n":17,"prompt_ms":44,"predicted_n":20,"predicted_ms":132}}"#
-            + "\n\n" + #"data: {"choices":[],"usage":{"prompt_tokens":31,"completion_tokens":20}}"# + "\n\ndata: [DONE]\n\n"
+            + "\n\n" + #"data: {"choices":[],"usage":{"prompt_tokens":31,"completion_tokens":20}}"#
+            + "\n\ndata: [DONE]\n\n"
         var relay = VerbatimRelay(.openai)
         _ = try relay.push(ByteBuffer(string: chunks))
         var decoder = ReplyDecoder(.openAIChat)

@@ -5,10 +5,13 @@ import Testing
 
 @Suite("Bad input gets the right status, and the node lives on", .timeLimit(.minutes(1)))
 struct HTTPBadInputTests {
-    @Test("path tricks are refused before anything is looked up", arguments: [
-        "/mesh//v1/status", "/mesh/v1/../v1/status", "/mesh/v1/%2e%2e/status", "/mesh/v1/st%61tus%00", "/mesh%2Fv1/status",
-        "/mesh/v1/status/", "/%", "/mesh\\v1",
-    ])
+    @Test(
+        "path tricks are refused before anything is looked up",
+        arguments: [
+            "/mesh//v1/status", "/mesh/v1/../v1/status", "/mesh/v1/%2e%2e/status", "/mesh/v1/st%61tus%00",
+            "/mesh%2Fv1/status",
+            "/mesh/v1/status/", "/%", "/mesh\\v1",
+        ])
     func paths(_ target: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.get(target, try await node.bearer())
@@ -16,10 +19,13 @@ struct HTTPBadInputTests {
         }
     }
 
-    @Test("DNS rebinding: a name that is not this node's is answered with 421", arguments: [
-        "evil.example", "evil.example:3000", "127.0.0.1.evil.example", "localhost.evil.example", "", "user@localhost",
-        "[::1].evil.example",
-    ])
+    @Test(
+        "DNS rebinding: a name that is not this node's is answered with 421",
+        arguments: [
+            "evil.example", "evil.example:3000", "127.0.0.1.evil.example", "localhost.evil.example", "",
+            "user@localhost",
+            "[::1].evil.example",
+        ])
     func hosts(_ host: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.get("/health/live", ["Host": host])
@@ -27,18 +33,22 @@ struct HTTPBadInputTests {
         }
     }
 
-    @Test("this node's own names are served", arguments: ["localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:3000", "mesh.example"])
+    @Test(
+        "this node's own names are served",
+        arguments: ["localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:3000", "mesh.example"])
     func knownHosts(_ host: String) async throws {
         try await TestNode.run { node async throws in
             #expect(try await node.get("/health/live", ["Host": host]).status == 200)
         }
     }
 
-    @Test("a body that is no JSON, or lacks a field, gets 400 that names it", arguments: [
-        ("{", "not valid JSON"), ("", "not valid JSON"), ("[]", "JSON object"), ("{}", "`username`"),
-        (#"{"username":"ada"}"#, "`password`"), (#"{"username":1,"password":"x"}"#, "`username`"),
-        (#"{"username":"ada","password":null}"#, "`password`"), ("\u{0}", "not valid JSON"),
-    ])
+    @Test(
+        "a body that is no JSON, or lacks a field, gets 400 that names it",
+        arguments: [
+            ("{", "not valid JSON"), ("", "not valid JSON"), ("[]", "JSON object"), ("{}", "`username`"),
+            (#"{"username":"ada"}"#, "`password`"), (#"{"username":1,"password":"x"}"#, "`username`"),
+            (#"{"username":"ada","password":null}"#, "`password`"), ("\u{0}", "not valid JSON"),
+        ])
     func brokenJSON(_ body: String, _ hint: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.post("/mesh/v1/auth/login", body)
@@ -62,7 +72,8 @@ struct HTTPBadInputTests {
             let long = String(repeating: "a", count: 20 << 10)
             #expect(try await node.post("/mesh/v1/auth/login", long).status == 413)
             let lied = try await node.send(
-                "POST", "/mesh/v1/auth/login", ["Content-Length": "99999999999"], body: "{}", until: { $0.contains("413") })
+                "POST", "/mesh/v1/auth/login", ["Content-Length": "99999999999"], body: "{}",
+                until: { $0.contains("413") })
             #expect(lied.status == 413)
             let chunk = String(repeating: "b", count: 20 << 10)
             let chunked = try await node.sendRaw(
@@ -93,12 +104,16 @@ struct HTTPBadInputTests {
         }
     }
 
-    @Test("every path beyond the anonymous ones refuses a caller without credentials", arguments: [
-        ("GET", "/mesh/v1/status"), ("GET", "/mesh/v1/events"), ("GET", "/metrics"), ("GET", "/mesh/v1/kv"),
-        ("PUT", "/mesh/v1/kv/x"), ("DELETE", "/mesh/v1/kv/x"), ("GET", "/mesh/v1/users"), ("POST", "/mesh/v1/users"),
-        ("POST", "/mesh/v1/keys"), ("POST", "/mesh/v1/route/explain"), ("GET", "/mesh/v1/auth/sessions"),
-        ("POST", "/mesh/v1/auth/logout"), ("POST", "/mesh/v1/auth/token"), ("GET", "/api/tags"), ("GET", "/v1/models"),
-    ])
+    @Test(
+        "every path beyond the anonymous ones refuses a caller without credentials",
+        arguments: [
+            ("GET", "/mesh/v1/status"), ("GET", "/mesh/v1/events"), ("GET", "/metrics"), ("GET", "/mesh/v1/kv"),
+            ("PUT", "/mesh/v1/kv/x"), ("DELETE", "/mesh/v1/kv/x"), ("GET", "/mesh/v1/users"),
+            ("POST", "/mesh/v1/users"),
+            ("POST", "/mesh/v1/keys"), ("POST", "/mesh/v1/route/explain"), ("GET", "/mesh/v1/auth/sessions"),
+            ("POST", "/mesh/v1/auth/logout"), ("POST", "/mesh/v1/auth/token"), ("GET", "/api/tags"),
+            ("GET", "/v1/models"),
+        ])
     func withoutCredentials(_ method: String, _ target: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.send(method, target)
@@ -120,9 +135,11 @@ struct HTTPBadInputTests {
         }
     }
 
-    @Test("bytes that are no HTTP close the connection, and the node lives on", arguments: [
-        "GARBAGE\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n",
-    ])
+    @Test(
+        "bytes that are no HTTP close the connection, and the node lives on",
+        arguments: [
+            "GARBAGE\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n",
+        ])
     func notHTTP(_ text: String) async throws {
         try await TestNode.run { node async throws in
             let reply = try await node.sendRaw(text)

@@ -1,11 +1,10 @@
 import Authority
 import Foundation
+import MeshNode
 import NodeCore
 import Primitives
 import Raft
 import Synchronization
-
-import MeshNode
 
 /// A mesh of one without a log: commands are applied to a real `AuthorityState` at once. Time stands still until a test
 /// moves it, and a test may take the primary away.

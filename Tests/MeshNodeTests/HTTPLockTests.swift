@@ -49,7 +49,8 @@ struct HTTPLockTests {
             #expect(try await put("two", "?lock=gpu").status == 400)
             #expect(try await put("two", "?lock=gpu&token=\(token + 1)").problem == "not-holding")
             node.core.advance(by: .seconds(3))
-            #expect(try await put("late", "?lock=gpu&token=\(token)").problem == "not-holding", "it slept past its time")
+            #expect(
+                try await put("late", "?lock=gpu&token=\(token)").problem == "not-holding", "it slept past its time")
             #expect(try await node.get("/mesh/v1/kv/owner", ada).body == "one")
             #expect((try await node.get("/mesh/v1/locks", ada).json["locks"] as? [Any])?.isEmpty == true)
         }

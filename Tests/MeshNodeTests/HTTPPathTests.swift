@@ -5,27 +5,34 @@ import Testing
 
 @Suite("One path, read once, and one table that denies by default", .timeLimit(.minutes(1)))
 struct HTTPPathTests {
-    @Test("a plain path is split into decoded segments", arguments: [
-        ("/", []), ("/?a=1", []), ("/mesh/v1/status", ["mesh", "v1", "status"]),
-        ("/mesh/v1/%73tatus?x", ["mesh", "v1", "status"]), ("/mesh/v1/kv/a%2Fb/c", ["mesh", "v1", "kv", "a/b", "c"]),
-        ("/v1/models/org%2Fname:1b", ["v1", "models", "org/name:1b"]), ("/a%2525", ["a%25"]), ("/%C3%A4", ["ä"]),
-    ] as [(String, [String])])
+    @Test(
+        "a plain path is split into decoded segments",
+        arguments: [
+            ("/", []), ("/?a=1", []), ("/mesh/v1/status", ["mesh", "v1", "status"]),
+            ("/mesh/v1/%73tatus?x", ["mesh", "v1", "status"]),
+            ("/mesh/v1/kv/a%2Fb/c", ["mesh", "v1", "kv", "a/b", "c"]),
+            ("/v1/models/org%2Fname:1b", ["v1", "models", "org/name:1b"]), ("/a%2525", ["a%25"]), ("/%C3%A4", ["ä"]),
+        ] as [(String, [String])])
     func accepted(_ target: String, _ segments: [String]) throws {
         #expect(try RequestPath(target).segments == segments)
     }
 
-    @Test("what two readers could read differently is refused", arguments: [
-        ("", .notAPath), ("*", .notAPath), ("http://host/", .notAPath), ("mesh", .notAPath),
-        ("//", .emptySegment), ("/mesh//v1", .emptySegment), ("/mesh/", .emptySegment),
-        ("/mesh/../x", .dotSegment), ("/./x", .dotSegment), ("/%2e%2E/x", .dotSegment), ("/mesh/v1/kv/..", .dotSegment),
-        ("/mesh/v1/kv/a%2F..%2Fb", .dotSegment), ("/mesh/v1/kv/%2Fetc", .emptySegment),
-        ("/mesh%2Fv1", .encodedSlash), ("/mesh/v1/users/a%2fb", .encodedSlash),
-        ("/mesh/v1/kvx/a%2Fb", .encodedSlash), ("/v2/models/a%2Fb", .encodedSlash),
-        ("/%", .brokenEscape), ("/%4", .brokenEscape), ("/%zz", .brokenEscape), ("/%+1", .brokenEscape),
-        ("/%ff", .notUTF8), ("/%C0%AE", .notUTF8), ("/a%00", .forbiddenCharacter), ("/a%0d%0aX", .forbiddenCharacter),
-        ("/a\\b", .forbiddenCharacter), ("/a%5Cb", .forbiddenCharacter),
-        ("/" + String(repeating: "a", count: RequestPath.targetBytesMax), .tooLong),
-    ] as [(String, RequestPathRefusal)])
+    @Test(
+        "what two readers could read differently is refused",
+        arguments: [
+            ("", .notAPath), ("*", .notAPath), ("http://host/", .notAPath), ("mesh", .notAPath),
+            ("//", .emptySegment), ("/mesh//v1", .emptySegment), ("/mesh/", .emptySegment),
+            ("/mesh/../x", .dotSegment), ("/./x", .dotSegment), ("/%2e%2E/x", .dotSegment),
+            ("/mesh/v1/kv/..", .dotSegment),
+            ("/mesh/v1/kv/a%2F..%2Fb", .dotSegment), ("/mesh/v1/kv/%2Fetc", .emptySegment),
+            ("/mesh%2Fv1", .encodedSlash), ("/mesh/v1/users/a%2fb", .encodedSlash),
+            ("/mesh/v1/kvx/a%2Fb", .encodedSlash), ("/v2/models/a%2Fb", .encodedSlash),
+            ("/%", .brokenEscape), ("/%4", .brokenEscape), ("/%zz", .brokenEscape), ("/%+1", .brokenEscape),
+            ("/%ff", .notUTF8), ("/%C0%AE", .notUTF8), ("/a%00", .forbiddenCharacter),
+            ("/a%0d%0aX", .forbiddenCharacter),
+            ("/a\\b", .forbiddenCharacter), ("/a%5Cb", .forbiddenCharacter),
+            ("/" + String(repeating: "a", count: RequestPath.targetBytesMax), .tooLong),
+        ] as [(String, RequestPathRefusal)])
     func refused(_ target: String, _ refusal: RequestPathRefusal) {
         #expect(throws: refusal) { try RequestPath(target) }
     }

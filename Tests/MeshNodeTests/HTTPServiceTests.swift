@@ -12,7 +12,9 @@ import Testing
 
 @Suite("The service and the interface's files", .timeLimit(.minutes(1)))
 struct HTTPServiceTests {
-    private static let files = ["index.html": "<!doctype html><title>mesh</title>", "app.js": "'use strict'", "style.css": "a{}"]
+    private static let files = [
+        "index.html": "<!doctype html><title>mesh</title>", "app.js": "'use strict'", "style.css": "a{}",
+    ]
 
     @Test("a browser gets the interface, Ollama's clients their greeting, at the same place")
     func home() async throws {
@@ -33,7 +35,8 @@ struct HTTPServiceTests {
         try await TestNode.run(files: Self.files) { node async throws in
             let script = try await node.get("/app.js")
             #expect(script.status == 200 && script.fields["content-type"] == "text/javascript; charset=utf-8")
-            #expect(script.fields["content-security-policy"]?.hasPrefix("default-src 'none'; script-src 'self'") == true)
+            #expect(
+                script.fields["content-security-policy"]?.hasPrefix("default-src 'none'; script-src 'self'") == true)
             #expect(script.fields["x-content-type-options"] == "nosniff")
             let tag = try #require(script.fields["etag"])
             #expect(try await node.get("/app.js", ["If-None-Match": tag]).status == 304)
@@ -52,7 +55,7 @@ struct HTTPServiceTests {
             let text = failure?.description ?? ""
             #expect(text.contains("127.0.0.1:\(node.port) is already in use"))
             #if os(Linux)
-            #expect(text.contains("pid \(ProcessInfo.processInfo.processIdentifier)"))
+                #expect(text.contains("pid \(ProcessInfo.processInfo.processIdentifier)"))
             #endif
         }
     }

@@ -29,7 +29,8 @@ struct HTTPStatusTests {
         try await TestNode.run { node async throws in
             let now = node.core.now()
             let model = try #require(
-                ModelReport(name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98, decodeTokensPerSecond: 128))
+                ModelReport(name: "smollm2:135m", backend: 0, isLoaded: true, sizeBytes: 98, decodeTokensPerSecond: 128)
+            )
             let load = Load(backends: [BackendReport(name: "local", kind: .openai, slots: 4, running: 1, slowdown: 2)])
             node.core.setMembers([
                 Self.member(
@@ -60,7 +61,8 @@ struct HTTPStatusTests {
             #expect(member["incarnation"] as? String == "4.1" && member["round_trip_ms"] as? Double == 0.31)
             let health = try #require(member["health"] as? [String: Any])
             #expect(health["age_ms"] as? Int == 480 && health["cpu"] as? Double == 0.125)
-            #expect(health["running"] as? Int == 1 && health["slots"] as? Int == 4 && health["accepting"] as? Bool == true)
+            #expect(
+                health["running"] as? Int == 1 && health["slots"] as? Int == 4 && health["accepting"] as? Bool == true)
             let gpu = try #require((health["gpus"] as? [[String: Any]])?.first)
             #expect(gpu["name"] as? String == "RTX \"4090\"" && gpu["source"] as? String == "nvidia-smi")
             let shownModel = try #require((health["models"] as? [[String: Any]])?.first)
@@ -161,7 +163,10 @@ struct HTTPStatusTests {
         try await TestNode.run(hooks: hooks) { node async throws in
             let reply = try await node.get("/metrics", try await node.bearer())
             #expect(reply.fields["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
-            for line in ["meshnode_raft_term 3\n", "meshnode_is_primary 1\n", "meshnode_sessions 1\n", "gateway_requests_total 5\n"] {
+            for line in [
+                "meshnode_raft_term 3\n", "meshnode_is_primary 1\n", "meshnode_sessions 1\n",
+                "gateway_requests_total 5\n",
+            ] {
                 #expect(reply.body.contains(line), "\(line)")
             }
             #expect(reply.body.contains("meshnode_http_responses_total{status=\"200\"} 1\n"))
@@ -172,7 +177,8 @@ struct HTTPStatusTests {
     func explain() async throws {
         let hooks = GatewayHooks(
             handlers: { _ in { [] } },
-            explain: { model, prompt, output in Array(#"{"winner":"\#(model) \#(prompt ?? 0) \#(output ?? 0)"}"#.utf8) })
+            explain: { model, prompt, output in Array(#"{"winner":"\#(model) \#(prompt ?? 0) \#(output ?? 0)"}"#.utf8) }
+        )
         try await TestNode.run(hooks: hooks) { node async throws in
             let ada = try await node.bearer()
             let reply = try await node.post("/mesh/v1/route/explain", #"{"model":"m","prompt_tokens":5}"#, ada)

@@ -25,7 +25,8 @@ struct TestNode: Sendable {
 
     /// Starts a node, runs the test, stops the node.
     static func run(
-        limits: NodeConfig.Limits = .init(), tls: TestFolder? = nil, hooks: GatewayHooks = .none, files: [String: String] = ["index.html": "<!doctype html>"],
+        limits: NodeConfig.Limits = .init(), tls: TestFolder? = nil, hooks: GatewayHooks = .none,
+        files: [String: String] = ["index.html": "<!doctype html>"],
         _ body: (TestNode) async throws -> Void
     ) async throws {
         var entropy = SodiumEntropy()
@@ -116,7 +117,9 @@ struct TestNode: Sendable {
         try await send("GET", target, fields)
     }
 
-    func login(_ user: String = "ada", _ password: String = adaPassword, _ fields: [String: String] = [:]) async throws -> Reply {
+    func login(_ user: String = "ada", _ password: String = adaPassword, _ fields: [String: String] = [:]) async throws
+        -> Reply
+    {
         try await post("/mesh/v1/auth/login", #"{"username":"\#(user)","password":"\#(password)"}"#, fields)
     }
 

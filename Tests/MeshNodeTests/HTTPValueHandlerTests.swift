@@ -15,7 +15,8 @@ struct HTTPValueHandlerTests {
             let tag = try #require(try await node.send("PUT", "/mesh/v1/kv/k", ada, body: "v").fields["etag"])
             var requests: [(method: String, target: String, fields: [String: String], body: String?)] = [
                 ("GET", "k", [:], nil), ("GET", "absent", [:], nil), ("GET", "k", ["If-None-Match": tag], nil),
-                ("GET", "k?consistency=local", [:], nil), ("GET", "k?consistency=maybe", [:], nil), ("HEAD", "k", [:], nil),
+                ("GET", "k?consistency=local", [:], nil), ("GET", "k?consistency=maybe", [:], nil),
+                ("HEAD", "k", [:], nil),
                 ("PUT", "k", ["If-Match": "\"1\""], "w"), ("PUT", "k", ["If-None-Match": "*"], "w"),
                 ("PUT", "k", ["If-Match": "junk"], "w"), ("DELETE", "absent", [:], nil), ("POST", "k", [:], "w"),
                 ("GET", "k", ["Host": "evil.example"], nil), ("GET", "k", ["Authorization": "Bearer junk"], nil),
@@ -30,7 +31,9 @@ struct HTTPValueHandlerTests {
                     let other = try await node.send(method, Self.detour + target, all, body: body)
                     let name = "\(method) \(target) \(fields)"
                     #expect(direct.status == other.status && direct.body == other.body, "\(name)")
-                    #expect(direct.fields.filter { $0.key != "date" } == other.fields.filter { $0.key != "date" }, "\(name)")
+                    #expect(
+                        direct.fields.filter { $0.key != "date" } == other.fields.filter { $0.key != "date" }, "\(name)"
+                    )
                     #expect(direct.fields["date"]?.hasSuffix("GMT") ?? false, "\(name)")
                 }
             }
@@ -63,7 +66,8 @@ struct HTTPValueHandlerTests {
         try await TestNode.run { node async throws in
             let ada = try await node.bearer()
             let token = try #require(ada["Authorization"])
-            let head = "PUT /mesh/v1/kv/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: \(token)\r\nContent-Length: 10\r\n\r\n"
+            let head =
+                "PUT /mesh/v1/kv/k HTTP/1.1\r\nHost: localhost\r\nAuthorization: \(token)\r\nContent-Length: 10\r\n\r\n"
             let client = Task { try await node.sendRaw(head + "half") }
             try await Task.sleep(for: .milliseconds(50))
             client.cancel()

@@ -39,7 +39,10 @@ struct HTTPValueTests {
             #expect(try await put("two", ["If-Match": tag]).status == 204)
             let stale = ada.merging(["If-Match": tag]) { $1 }
             #expect(try await node.send("DELETE", "/mesh/v1/kv/k", stale).status == 412)
-            for fields in [["If-Match": "*"], ["If-Match": "1"], ["If-None-Match": "\"1\""], ["If-Match": tag, "If-None-Match": "*"]] {
+            for fields in [
+                ["If-Match": "*"], ["If-Match": "1"], ["If-None-Match": "\"1\""],
+                ["If-Match": tag, "If-None-Match": "*"],
+            ] {
                 #expect(try await put("three", fields).status == 400, "\(fields)")
             }
             #expect(try await node.get("/mesh/v1/kv/k", ada).body == "two")
@@ -101,7 +104,9 @@ struct HTTPValueTests {
     func listing() async throws {
         try await TestNode.run { node async throws in
             let ada = try await node.bearer()
-            for key in ["b", "a/2", "a/1", "c"] { _ = try await node.send("PUT", "/mesh/v1/kv/\(key)", ada, body: "12") }
+            for key in ["b", "a/2", "a/1", "c"] {
+                _ = try await node.send("PUT", "/mesh/v1/kv/\(key)", ada, body: "12")
+            }
             func keys(_ query: String) async throws -> [String] {
                 let entries = try await node.get("/mesh/v1/kv\(query)", ada).json["entries"] as? [[String: Any]] ?? []
                 #expect(entries.allSatisfy { $0["size"] as? Int == 2 && $0["revision"] is Int })

@@ -66,7 +66,10 @@ struct LocalDoorTests {
     @Test("on an edge node, what belongs to people is closed and the mesh can be looked at")
     func edge() async throws {
         try await LocalNode.run(trustClass: .edge) { local in
-            for path in ["/mesh/v1/users", "/mesh/v1/kv", "/mesh/v1/locks", "/mesh/v1/keys?all=true", "/mesh/v1/auth/sessions?all=true"] {
+            for path in [
+                "/mesh/v1/users", "/mesh/v1/kv", "/mesh/v1/locks", "/mesh/v1/keys?all=true",
+                "/mesh/v1/auth/sessions?all=true",
+            ] {
                 #expect(try await local.send("GET", path).status == 403, "\(path)")
             }
             let change = try await local.send("PUT", "/mesh/v1/users/bob/password", #"{"password":"something else"}"#)

@@ -8,10 +8,12 @@ extension RealProcesses {
     struct NamespaceTests {
         private static let names = ["aurora", "vengeance", "runpod-tx", "robbiebook1", "sark"]
 
-        @Test("2|3 with the primary in the minority: it refuses new sessions, the majority serves, healing needs no hand")
+        @Test(
+            "2|3 with the primary in the minority: it refuses new sessions, the majority serves, healing needs no hand")
         func split() async throws {
             if let obstacle = await NetworkNamespaces.obstacle() {
-                let message = "SKIPPED, no real split was tried: \(obstacle). To try it, run the tests as root on Linux with iproute2 and iptables."
+                let message =
+                    "SKIPPED, no real split was tried: \(obstacle). To try it, run the tests as root on Linux with iproute2 and iptables."
                 FileHandle.standardError.write(Data("\n*** \(message)\n\n".utf8))
                 try Test.cancel("\(message)")
             }
@@ -26,7 +28,9 @@ extension RealProcesses {
                     do {
                         for (index, config) in configs.enumerated() {
                             agents.append(
-                                try net.start(index + 1, try DemoProcess.binary().path, ["run", "--config", config, "--until-input-ends"]))
+                                try net.start(
+                                    index + 1, try DemoProcess.binary().path,
+                                    ["run", "--config", config, "--until-input-ends"]))
                         }
                         try await splitAndHeal(net, password: password)
                     } catch {
@@ -67,7 +71,9 @@ extension RealProcesses {
                 #expect(refused.status == 503, "\(refused.description)")
                 #expect(refused.json["type"].text == "urn:meshnode:problem:no-quorum", "\(refused.description)")
                 #expect(refused.fields["retry-after"] != nil)
-                #expect(try await client.signedIn(old.accessToken).me().status == 200, "a session from before goes on there")
+                #expect(
+                    try await client.signedIn(old.accessToken).me().status == 200, "a session from before goes on there"
+                )
             }
 
             try await net.heal()
@@ -84,7 +90,9 @@ extension RealProcesses {
             #expect(try await minority[0].tryLogin("admin", password).status == 200)
         }
 
-        private func agree(_ clients: [NodeClient], on allowed: Set<String>, _ token: String, _ when: String) async throws {
+        private func agree(_ clients: [NodeClient], on allowed: Set<String>, _ token: String, _ when: String)
+            async throws
+        {
             try await pollUntil("\(clients.map(\.name)) agree \(when)", within: .seconds(60)) {
                 var named: Set<String> = []
                 for client in clients {
@@ -93,7 +101,9 @@ extension RealProcesses {
                     }
                     named.insert(primary)
                 }
-                guard named.count == 1, named.isSubset(of: allowed) else { throw DemoTrouble("they name \(named.sorted())") }
+                guard named.count == 1, named.isSubset(of: allowed) else {
+                    throw DemoTrouble("they name \(named.sorted())")
+                }
                 return true
             }
         }

@@ -25,11 +25,13 @@ struct ProbeGPUTests {
             ])
     }
 
-    @Test("figures the driver does not have are unknown, not zero percent", arguments: [
-        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb, [N/A], 25, 9856", 25, 9856),
-        ("Tesla K80, [Not Supported], 0, 11441", 0, 11441), ("NVIDIA GB10, 5, [N/A], [N/A]", 0, 0),
-        ("NVIDIA Graphics Device, Rev A, [N/A], 1, 2\r", 1, 2),
-    ] as [(String, UInt64, UInt64)])
+    @Test(
+        "figures the driver does not have are unknown, not zero percent",
+        arguments: [
+            ("NVIDIA A100-SXM4-80GB MIG 1g.10gb, [N/A], 25, 9856", 25, 9856),
+            ("Tesla K80, [Not Supported], 0, 11441", 0, 11441), ("NVIDIA GB10, 5, [N/A], [N/A]", 0, 0),
+            ("NVIDIA Graphics Device, Rev A, [N/A], 1, 2\r", 1, 2),
+        ] as [(String, UInt64, UInt64)])
     func missingFigures(line: String, used: UInt64, total: UInt64) {
         let gpu = NVIDIACommandProbe.parse(line + "\n")?.first
         #expect(gpu?.memoryUsedBytes == used << 20)
@@ -37,10 +39,13 @@ struct ProbeGPUTests {
         #expect((gpu?.load == nil) == (total != 0))
     }
 
-    @Test("what is no list of GPUs is none", arguments: [
-        "", "\n", "No devices were found", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
-        ", 1, 2, 3", "a, b, c, d", "a, 1, 2, -3", "1, 2, 3",
-    ])
+    @Test(
+        "what is no list of GPUs is none",
+        arguments: [
+            "", "\n", "No devices were found",
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+            ", 1, 2, 3", "a, b, c, d", "a, 1, 2, -3", "1, 2, 3",
+        ])
     func otherOutput(output: String) {
         #expect(NVIDIACommandProbe.parse(output) == nil)
     }

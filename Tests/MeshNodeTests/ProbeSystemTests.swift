@@ -10,12 +10,14 @@ struct ProbeSystemTests {
         HostReadings.CPUTimes(busy: busy, idle: idle)
     }
 
-    @Test("CPU load is the busy share between two readings", arguments: [
-        (times(0, 0), times(0, 0), 0.0), (times(10, 10), times(10, 20), 0), (times(10, 10), times(20, 10), 1),
-        (times(100, 900), times(150, 1050), 0.25),
-        // A core went offline: its counters left the sum.
-        (times(100, 900), times(90, 950), 0), (times(100, 900), times(150, 800), 0),
-    ] as [(HostReadings.CPUTimes, HostReadings.CPUTimes, Double)])
+    @Test(
+        "CPU load is the busy share between two readings",
+        arguments: [
+            (times(0, 0), times(0, 0), 0.0), (times(10, 10), times(10, 20), 0), (times(10, 10), times(20, 10), 1),
+            (times(100, 900), times(150, 1050), 0.25),
+            // A core went offline: its counters left the sum.
+            (times(100, 900), times(90, 950), 0), (times(100, 900), times(150, 800), 0),
+        ] as [(HostReadings.CPUTimes, HostReadings.CPUTimes, Double)])
     func load(from earlier: HostReadings.CPUTimes, to later: HostReadings.CPUTimes, expected: Double) {
         #expect(SystemProbe.load(from: earlier, to: later) == expected)
     }

@@ -37,9 +37,12 @@ extension RealProcesses {
         }
 
         /// Cancels the test, loudly, where what it needs cannot be had: that is no fault of the program.
-        private func require<Value>(_ what: String, _ remedy: String, _ body: () async throws -> Value) async throws -> Value {
+        private func require<Value>(_ what: String, _ remedy: String, _ body: () async throws -> Value) async throws
+            -> Value
+        {
             do { return try await body() } catch {
-                let message = "SKIPPED, the real clients were not tried with a real model: there is no \(what) (\(error)). To try it, \(remedy)."
+                let message =
+                    "SKIPPED, the real clients were not tried with a real model: there is no \(what) (\(error)). To try it, \(remedy)."
                 FileHandle.standardError.write(Data("\n*** \(message)\n\n".utf8))
                 try Test.cancel("\(message)")
             }
@@ -47,10 +50,12 @@ extension RealProcesses {
 
         /// A private environment with the pinned clients, made once.
         private static func pythonWithClients() async throws -> String {
-            let cache = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"]
+            let cache =
+                ProcessInfo.processInfo.environment["XDG_CACHE_HOME"]
                 ?? FileManager.default.homeDirectoryForCurrentUser.path + "/.cache"
             let folder = cache + "/meshnode/test-clients"
-            let requirements = DemoProcess.repository.appendingPathComponent("scripts/client_test.requirements.txt").path
+            let requirements = DemoProcess.repository.appendingPathComponent("scripts/client_test.requirements.txt")
+                .path
             let python = folder + "/bin/python"
             let wanted = FileManager.default.contents(atPath: requirements)
             let marker = folder + "/installed.txt"

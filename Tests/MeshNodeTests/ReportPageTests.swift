@@ -12,7 +12,8 @@ struct ReportPageTests {
         var runner = ScenarioRunner(scenario, isRecorded: true)
         let outcome = try runner.run()
         let recording = try #require(outcome.recording)
-        let page = ReportPage(scenario, file: "/tmp/some-story.scenario", seed: nil, outcome: outcome, recording: recording)
+        let page = ReportPage(
+            scenario, file: "/tmp/some-story.scenario", seed: nil, outcome: outcome, recording: recording)
         let html = String(decoding: try page.render(), as: UTF8.self)
         #expect(html.contains("Some story"))
         #expect(!html.contains("<!--"), "a part is missing")

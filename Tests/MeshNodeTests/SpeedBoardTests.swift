@@ -1,7 +1,6 @@
+import MeshNode
 import Primitives
 import Testing
-
-import MeshNode
 
 @Suite("What a node says of its speed")
 struct SpeedBoardTests {

@@ -1,10 +1,9 @@
+import MeshNode
 import NIOCore
 import NodeCore
 import Primitives
 import Routing
 import Testing
-
-import MeshNode
 
 /// An idle node's own tiny prompts, over a real connection to a stand-in for a model server.
 @Suite(.timeLimit(.minutes(1)))

@@ -51,7 +51,8 @@ import Testing
         #expect(Self.next(admitted, nodes, ready: [14]) == Self.configuration([1, 2, 14]))
     }
 
-    @Test("a node that is taken out leaves its vote or its place, the last voter stays, and a joint change is waited for")
+    @Test(
+        "a node that is taken out leaves its vote or its place, the last voter stays, and a joint change is waited for")
     func removed() {
         let removing = { (configuration: Configuration, number: UInt64) in
             MembershipPlan(configuration: configuration, nodes: [], ready: []).removing {
@@ -63,7 +64,8 @@ import Testing
         #expect(removing(three, 4) == Self.configuration([1, 2, 3]))
         #expect(removing(three, 9) == nil)
         #expect(removing(Self.configuration([1], learners: [4]), 1) == nil)
-        #expect(removing(Self.configuration([1, 2, 4], learners: [14]), 4) == Self.configuration([1, 2]), "both lives")
+        #expect(
+            removing(Self.configuration([1, 2, 4], learners: [14]), 4) == Self.configuration([1, 2]), "both lives")
         let joint = Configuration(voters: [ReplicaID(1)], outgoing: [ReplicaID(1), ReplicaID(2)])
         #expect(removing(joint, 2) == nil)
     }

@@ -76,7 +76,8 @@ struct ProposalTests {
         #expect(mesh.storedCount(on: 1) == stored + 1)
     }
 
-    @Test("only the word of the node that was asked makes a refusal: with another's, the outcome stays unknown",
+    @Test(
+        "only the word of the node that was asked makes a refusal: with another's, the outcome stays unknown",
         arguments: [(place: 0, answer: CoreRefusal.noQuorum), (place: 2, answer: .outcomeUnknown)])
     func wrongPeer(place: Int, answer: CoreRefusal) throws {
         var mesh = try Self.makeMesh()

@@ -58,7 +58,9 @@ struct ViewTests {
         }
     }
 
-    @Test("case 45: a primary that wakes from a pause does not claim to be primary, before it has done anything and after")
+    @Test(
+        "case 45: a primary that wakes from a pause does not claim to be primary, before it has done anything and after"
+    )
     func paused() throws {
         var mesh = try Self.makeMesh()
         mesh.sleep(.seconds(4))

@@ -63,9 +63,10 @@ import Testing
             // Many zero groups, so that runs of all lengths and places occur.
             var words: [UInt64] = []
             for _ in 0..<2 {
-                words.append((0..<4).reduce(0) { word, _ in
-                    word << 16 | (random.chance(2, in: 3) ? 0 : UInt64(random.below(1 << 16)))
-                })
+                words.append(
+                    (0..<4).reduce(0) { word, _ in
+                        word << 16 | (random.chance(2, in: 3) ? 0 : UInt64(random.below(1 << 16)))
+                    })
             }
             let endpoint = Endpoint(high: words[0], low: words[1], port: UInt16(random.below(1 << 16)))
             #expect(Endpoint(endpoint.description) == endpoint)

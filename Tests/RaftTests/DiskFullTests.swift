@@ -156,8 +156,12 @@ struct DiskFullTests {
             #expect(cluster.run(within: .seconds(3), until: isLed))
             cluster.run(for: .seconds(2))
             if let leader = cluster.leader { cluster.propose([3], on: leader) }
-            let isDone = { (0..<3).allSatisfy { cluster.core($0).log.lastIndex == cluster.core($0).appliedIndex
-                && cluster.core($0).appliedIndex == cluster.core(0).appliedIndex } }
+            let isDone = {
+                (0..<3).allSatisfy {
+                    cluster.core($0).log.lastIndex == cluster.core($0).appliedIndex
+                        && cluster.core($0).appliedIndex == cluster.core(0).appliedIndex
+                }
+            }
             #expect(cluster.run(within: .seconds(3), until: isDone), "seed \(seed)")
             #expect(cluster.violations.isEmpty, "seed \(seed)")
         }

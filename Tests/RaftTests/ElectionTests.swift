@@ -135,9 +135,11 @@ import Testing
         #expect(solo.core.term == Term(4), "a leader that gave up its lease is not waited for")
     }
 
-    @Test("Raft §5.4.1: no vote for a log that is behind", arguments: [
-        (2, 3, true), (1, 4, true), (9, 2, false), (1, 3, false), (3, 3, true),
-    ])
+    @Test(
+        "Raft §5.4.1: no vote for a log that is behind",
+        arguments: [
+            (2, 3, true), (1, 4, true), (9, 2, false), (1, 3, false), (3, 3, true),
+        ])
     func upToDate(index: UInt64, term: UInt64, granted: Bool) {
         var solo = SoloReplica(terms: [1, 3])
         solo.sleep(.milliseconds(100))

@@ -7,7 +7,9 @@ import Testing
     private var follower = SoloReplica()
 
     /// What a follower takes for log time after the leader of this term said so.
-    private mutating func reading(afterHearing milliseconds: Int64, from leader: Int, term: UInt64, round: UInt64) -> LogTime {
+    private mutating func reading(afterHearing milliseconds: Int64, from leader: Int, term: UInt64, round: UInt64)
+        -> LogTime
+    {
         let heartbeat = RaftMessage.Heartbeat(
             term: Term(term), round: round, commitIndex: .zero, confirmedRound: 0, echoedStamp: nil,
             time: LogTime(milliseconds: milliseconds), surveysPeers: false)

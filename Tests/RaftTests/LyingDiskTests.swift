@@ -59,7 +59,10 @@ import Testing
         solo.acknowledge(through: 2, from: 2)
         solo.acknowledge(through: 2, from: 3)
         #expect(solo.core.commitIndex == LogIndex(2))
-        #expect(solo.takeSent(to: 2).allSatisfy { if case .append(let append) = $0 { append.previous.index > .zero } else { true } })
+        #expect(
+            solo.takeSent(to: 2).allSatisfy {
+                if case .append(let append) = $0 { append.previous.index > .zero } else { true }
+            })
     }
 
     @Test("another history under the lost tail is replaced too: a lost truncation comes back as well")
@@ -72,14 +75,19 @@ import Testing
             config.transferStability = .seconds(100)
             return config
         }
-        #expect(cluster.run(within: .seconds(2)) { cluster.leader != nil && cluster.core(cluster.leader!).commitIndex == LogIndex(5) })
+        #expect(
+            cluster.run(within: .seconds(2)) {
+                cluster.leader != nil && cluster.core(cluster.leader!).commitIndex == LogIndex(5)
+            })
         cluster.run(for: .milliseconds(50))
         guard let leader = cluster.leader else { return }
         let victim = (leader + 1) % 3
         cluster.crash(victim)
         cluster.setDisk(victim, entries: SoloReplica.entries([1, 2, 2]))
         cluster.restart(victim)
-        let isWhole = { cluster.terms(victim) == cluster.terms(leader) && cluster.core(victim).commitIndex == LogIndex(5) }
+        let isWhole = {
+            cluster.terms(victim) == cluster.terms(leader) && cluster.core(victim).commitIndex == LogIndex(5)
+        }
         #expect(cluster.run(within: .milliseconds(500), until: isWhole))
     }
 }

@@ -173,9 +173,10 @@ import Testing
         cluster.change(to: [0, 2, 3], on: 0)
         #expect(cluster.run(within: .seconds(3)) { cluster.leader.map { $0 > 0 && cluster.holdsLease($0) } ?? false })
         let second = try #require(cluster.leader)
-        #expect(cluster.run(within: .seconds(1)) {
-            if case .success = cluster.change(to: [1, 2, 3], on: second) { true } else { false }
-        })
+        #expect(
+            cluster.run(within: .seconds(1)) {
+                if case .success = cluster.change(to: [1, 2, 3], on: second) { true } else { false }
+            })
         cluster.healLinks()
         #expect(cluster.run(within: .seconds(2)) { isSettled(cluster, [1, 2, 3], on: second) })
         cluster.run(for: .seconds(2))
@@ -196,10 +197,11 @@ import Testing
         let hasBoth = side.count == 4
         #expect((cluster.core(0).commitIndex > before) == hasBoth)
         cluster.healLinks()
-        #expect(cluster.run(within: .seconds(3)) {
-            (2..<5).contains { isSettled(cluster, [2, 3, 4], on: $0) && cluster.core($0).role == .leader }
-                || (0..<3).contains { isSettled(cluster, [0, 1, 2], on: $0) && cluster.core($0).role == .leader }
-        })
+        #expect(
+            cluster.run(within: .seconds(3)) {
+                (2..<5).contains { isSettled(cluster, [2, 3, 4], on: $0) && cluster.core($0).role == .leader }
+                    || (0..<3).contains { isSettled(cluster, [0, 1, 2], on: $0) && cluster.core($0).role == .leader }
+            })
         #expect(cluster.violations.isEmpty)
     }
 

@@ -105,7 +105,9 @@ import Testing
         }
     }
 
-    @Test("an entry with a malformed configuration is refused with its message", arguments: [[], [9, 9], [1]] as [[UInt8]])
+    @Test(
+        "an entry with a malformed configuration is refused with its message",
+        arguments: [[], [9, 9], [1]] as [[UInt8]])
     func malformedConfiguration(payload: [UInt8]) {
         let entry = Entry(index: LogIndex(1), term: Term(1), time: .zero, kind: .configuration, payload: payload)
         let append = RaftMessage.Append(

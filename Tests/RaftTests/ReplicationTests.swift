@@ -76,9 +76,11 @@ import Testing
         #expect(acknowledged.last == LogIndex(2) && acknowledged.allSatisfy { $0 <= LogIndex(2) })
     }
 
-    @Test("a gap is refused with the place where the logs may meet", arguments: [
-        (UInt64(9), UInt64(4), UInt64(4), UInt64(3)), (4, 2, 2, 2), (3, 1, 1, 1),
-    ])
+    @Test(
+        "a gap is refused with the place where the logs may meet",
+        arguments: [
+            (UInt64(9), UInt64(4), UInt64(4), UInt64(3)), (4, 2, 2, 2), (3, 1, 1, 1),
+        ])
     func hint(index: UInt64, term: UInt64, hintIndex: UInt64, hintTerm: UInt64) {
         var solo = SoloReplica(terms: [1, 2, 3, 3], term: 5)
         solo.receive(append(5, after: (index, term), [5]), from: 2)
@@ -220,10 +222,12 @@ import Testing
 
     // MARK: Both
 
-    @Test("case 12, Raft figure 7: every follower's log becomes the leader's", arguments: [
-        [1, 1, 1, 4, 4, 5, 5, 6, 6], [1, 1, 1, 4], [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
-        [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7], [1, 1, 1, 4, 4, 4, 4], [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
-    ] as [[UInt64]])
+    @Test(
+        "case 12, Raft figure 7: every follower's log becomes the leader's",
+        arguments: [
+            [1, 1, 1, 4, 4, 5, 5, 6, 6], [1, 1, 1, 4], [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+            [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7], [1, 1, 1, 4, 4, 4, 4], [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
+        ] as [[UInt64]])
     func figure7(follower: [UInt64]) {
         let leader: [UInt64] = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6]
         let disks = [leader, follower, leader].map {
@@ -238,9 +242,10 @@ import Testing
         if follower.last == 7 { cluster.cut(0, 1) }
         #expect(cluster.run(within: .seconds(2)) { cluster.leader == 0 })
         cluster.healLinks()
-        #expect(cluster.run(within: .seconds(2)) {
-            (0..<3).allSatisfy { cluster.core($0).appliedIndex.value == 11 }
-        })
+        #expect(
+            cluster.run(within: .seconds(2)) {
+                (0..<3).allSatisfy { cluster.core($0).appliedIndex.value == 11 }
+            })
         #expect((0..<3).allSatisfy { cluster.terms($0) == leader + [8] })
         #expect(cluster.violations.isEmpty)
     }

@@ -57,7 +57,8 @@ struct SnapshotTests {
         follower.receive(Self.chunk(from: 40), from: 2)
         #expect(follower.checks.isEmpty)
         follower.receive(Self.chunk(from: 80), from: 2)
-        #expect(Self.replies(follower.takeSent()) == [.next(0), .next(40), .next(40), .next(40), .next(80), .next(100)])
+        #expect(
+            Self.replies(follower.takeSent()) == [.next(0), .next(40), .next(40), .next(40), .next(80), .next(100)])
         #expect(follower.checks == [Self.snapshot])
     }
 
@@ -128,7 +129,8 @@ struct SnapshotTests {
         #expect(follower.checks == [other])
     }
 
-    @Test("a snapshot whose configuration gives its receiver no vote is installed like any other", arguments: [[1], []])
+    @Test(
+        "a snapshot whose configuration gives its receiver no vote is installed like any other", arguments: [[1], []])
     func withoutVote(observers: [Int]) {
         let snapshot = Snapshot(Self.metadata(10, term: 2, voters: 2...4, observers: observers), bytes: [1, 2, 3])
         var follower = SoloReplica(terms: [1], term: 3)

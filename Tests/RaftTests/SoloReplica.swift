@@ -27,7 +27,8 @@ struct SoloReplica {
     /// Replica 1 of `voters`; `terms` are those of its log's entries.
     init(
         voters: Int = 3, terms: [UInt64] = [], term: UInt64? = nil, votedFor: Int? = nil,
-        doubtfulTail: LogPosition? = nil, isFaulty: Bool = false, config: RaftConfig = RaftConfig(electionTimeout: timeout)
+        doubtfulTail: LogPosition? = nil, isFaulty: Bool = false,
+        config: RaftConfig = RaftConfig(electionTimeout: timeout)
     ) {
         let last = term ?? terms.last ?? 0
         disk = RecoveredLog(

@@ -84,7 +84,8 @@ struct WALCompactionTests {
         for name in try bench.disk.fileNames() where name.hasPrefix("snapshot-") { bench.disk.flip(bit: 80, of: name) }
         let found = try bench.recover()
         let doubt = WALDoubt(kind: .faulty, first: LogIndex(1), last: LogPosition(index: LogIndex(18), term: Term(2)))
-        #expect(found.verdict == .faulty(doubt) && found.entries.isEmpty && found.snapshot == nil && found.base == .zero)
+        #expect(
+            found.verdict == .faulty(doubt) && found.entries.isEmpty && found.snapshot == nil && found.base == .zero)
         bench.disk.execute(found.repairs)
         let again = try bench.recover()
         #expect(again.verdict == .faulty(doubt), "restarted, it is as faulty as before")

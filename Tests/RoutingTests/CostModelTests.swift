@@ -23,9 +23,11 @@ struct CostModelTests {
         #expect(estimate(place(roundTrip: measured)).roundTrip == expected)
     }
 
-    @Test("queue: nothing while a slot is free, then a share of a service time for each request ahead", arguments: [
-        (0.0, 0.0), (1.0, 0.0), (1.5, 1.0), (2.0, 2.0), (3.0, 4.0), (10.0, 18.0),
-    ])
+    @Test(
+        "queue: nothing while a slot is free, then a share of a service time for each request ahead",
+        arguments: [
+            (0.0, 0.0), (1.0, 0.0), (1.5, 1.0), (2.0, 2.0), (3.0, 4.0), (10.0, 18.0),
+        ])
     func queue(requests: Double, expected: Double) {
         #expect(estimate(place(requests: requests)).queue == expected)
     }
@@ -48,16 +50,20 @@ struct CostModelTests {
         #expect(estimate(place(), prompt: prompt).prefill == expected)
     }
 
-    @Test("decode grows with the output and with company in the slots, not in the queue", arguments: [
-        (0.0, 0.0, 0.0), (100.0, 0.0, 1.0), (100.0, 1.0, 1.5), (100.0, 9.0, 1.5),
-    ])
+    @Test(
+        "decode grows with the output and with company in the slots, not in the queue",
+        arguments: [
+            (0.0, 0.0, 0.0), (100.0, 0.0, 1.0), (100.0, 1.0, 1.5), (100.0, 9.0, 1.5),
+        ])
     func decode(output: Double, requests: Double, expected: Double) {
         #expect(estimate(place(requests: requests), output: output).decode == expected)
     }
 
-    @Test("risk: the odds of failure, and a penalty for suspects", arguments: [
-        (0.0, false, 0.0), (0.5, false, 1.0), (0.0, true, 2.0), (0.5, true, 3.0),
-    ])
+    @Test(
+        "risk: the odds of failure, and a penalty for suspects",
+        arguments: [
+            (0.0, false, 0.0), (0.5, false, 1.0), (0.0, true, 2.0), (0.5, true, 3.0),
+        ])
     func risk(failures: Double, isSuspect: Bool, expected: Double) {
         #expect(estimate(place(failures: failures, isSuspect: isSuspect)).risk == expected)
     }

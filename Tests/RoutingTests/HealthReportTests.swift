@@ -29,7 +29,8 @@ struct HealthReportTests {
             vitals: Vitals(
                 cpuLoad: 0.123, cores: 128, memoryUsedBytes: .max, memoryTotalBytes: .max, uptimeSeconds: .max,
                 gpus: (0..<12).map(gpu)),
-            load: Load(clockMilliseconds: .max, isAcceptingWork: false, errorRate: 0.01, backends: (0..<12).map(backend)),
+            load: Load(
+                clockMilliseconds: .max, isAcceptingWork: false, errorRate: 0.01, backends: (0..<12).map(backend)),
             catalogs: Catalog.makePages((0..<200).map { model($0) }))
     }
 
@@ -88,9 +89,11 @@ struct HealthReportTests {
         #expect(abs(travelled / rate - 1) <= 0.07)
     }
 
-    @Test("shares outside 0...1 and figures that are no numbers are pulled in", arguments: [
-        (-1.0, 0.0), (2.0, 1.0), (Double.nan, 0.0), (Double.infinity, 0.0), (0.12345, 0.123),
-    ])
+    @Test(
+        "shares outside 0...1 and figures that are no numbers are pulled in",
+        arguments: [
+            (-1.0, 0.0), (2.0, 1.0), (Double.nan, 0.0), (Double.infinity, 0.0), (0.12345, 0.123),
+        ])
     func shares(given: Double, kept: Double) {
         #expect(Vitals(cpuLoad: given, cores: 1, memoryUsedBytes: 0, memoryTotalBytes: 0).cpuLoad == kept)
         let backend = BackendReport(name: "b", kind: .demo, slots: 0, slowdown: given)
@@ -120,7 +123,9 @@ struct HealthReportTests {
     func refusals() {
         let load = fullest.encodeSections()[1]
         #expect(throws: DecodeError.trailingBytes) { try Load(decoding: Load(backends: []).encode() + [0]) }
-        #expect(throws: DecodeError.tooLong) { try Load(decoding: load + [UInt8](repeating: 0, count: 1001 - load.count)) }
+        #expect(throws: DecodeError.tooLong) {
+            try Load(decoding: load + [UInt8](repeating: 0, count: 1001 - load.count))
+        }
         #expect(throws: DecodeError.invalid("health section version")) { try Load(decoding: [2] + load.dropFirst()) }
         #expect(throws: DecodeError.tooLong) { try HealthReport(decodingSections: .init(repeating: [], count: 7)) }
     }

@@ -34,15 +34,20 @@ struct QueueingWorld {
     }
 
     static let machines = [
-        Machine(name: "aurora", hasGPU: false, slots: 2, prefillPerSecond: 100, decodePerSecond: 12, crowding: 0.25,
+        Machine(
+            name: "aurora", hasGPU: false, slots: 2, prefillPerSecond: 100, decodePerSecond: 12, crowding: 0.25,
             kind: .ollama, distance: 0.015),
-        Machine(name: "vengeance", hasGPU: true, slots: 4, prefillPerSecond: 5000, decodePerSecond: 110,
+        Machine(
+            name: "vengeance", hasGPU: true, slots: 4, prefillPerSecond: 5000, decodePerSecond: 110,
             crowding: 0.25, kind: .ollama, distance: 0.01),
-        Machine(name: "runpod-tx", hasGPU: true, slots: 8, prefillPerSecond: 6000, decodePerSecond: 120,
+        Machine(
+            name: "runpod-tx", hasGPU: true, slots: 8, prefillPerSecond: 6000, decodePerSecond: 120,
             crowding: 0.25, kind: .ollama, distance: 0.025),
-        Machine(name: "robbiebook1", hasGPU: true, slots: 2, prefillPerSecond: 600, decodePerSecond: 45,
+        Machine(
+            name: "robbiebook1", hasGPU: true, slots: 2, prefillPerSecond: 600, decodePerSecond: 45,
             crowding: 0.25, kind: .ollama, distance: 0.02),
-        Machine(name: "sark", hasGPU: true, slots: 16, prefillPerSecond: 8000, decodePerSecond: 80, crowding: 0.05,
+        Machine(
+            name: "sark", hasGPU: true, slots: 16, prefillPerSecond: 8000, decodePerSecond: 80, crowding: 0.05,
             kind: .openai, distance: 0.012),
     ]
 
@@ -96,7 +101,8 @@ struct QueueingWorld {
                 NodeObservation(
                     node: Self.id(index), name: machine.name, isSelf: index == router,
                     roundTrip: .nanoseconds(Int64(distance * 2e9)),
-                    vitals: Vitals(cpuLoad: 0.2, cores: 8, memoryUsedBytes: 1 << 30, memoryTotalBytes: 64 << 30, gpus: gpus),
+                    vitals: Vitals(
+                        cpuLoad: 0.2, cores: 8, memoryUsedBytes: 1 << 30, memoryTotalBytes: 64 << 30, gpus: gpus),
                     load: Load(clockMilliseconds: 1, backends: [reported[index]]),
                     catalogs: Catalog.makePages(model.map { [$0] } ?? []), receivedAt: .zero))
         }
@@ -177,7 +183,9 @@ struct QueueingWorld {
         let target: Int
         switch policy {
         case .oracle:
-            target = best { finish(at: $0, clock: clock, router: router, prompt: prompt, output: output, noise: noise).end }
+            target = best {
+                finish(at: $0, clock: clock, router: router, prompt: prompt, output: output, noise: noise).end
+            }
         case .leastConnections:
             target = best { Double(ownInFlight[router][$0] + reported[$0].running + reported[$0].queued) }
         case .naiveFormula:

@@ -31,13 +31,17 @@ struct RegretTests {
             Case(testDescription: "light", traffic: .steady(perSecond: 1), reportInterval: 1, regretMax: 1.06),
             Case(testDescription: "steady", traffic: .steady(perSecond: 2.5), reportInterval: 1, regretMax: 1.05),
             Case(testDescription: "busy", traffic: .steady(perSecond: 4.5), reportInterval: 1, regretMax: 1.05),
-            Case(testDescription: "busy, reports every 5 s", traffic: .steady(perSecond: 4.5), reportInterval: 5,
+            Case(
+                testDescription: "busy, reports every 5 s", traffic: .steady(perSecond: 4.5), reportInterval: 5,
                 regretMax: 1.10),
-            Case(testDescription: "bursts of 30, reports every 5 s", traffic: .bursts(size: 30, every: 20),
+            Case(
+                testDescription: "bursts of 30, reports every 5 s", traffic: .bursts(size: 30, every: 20),
                 reportInterval: 5, regretMax: 1.15),
-            Case(testDescription: "bursts of 60, reports every 5 s", traffic: .bursts(size: 60, every: 40),
+            Case(
+                testDescription: "bursts of 60, reports every 5 s", traffic: .bursts(size: 60, every: 40),
                 reportInterval: 5, regretMax: 1.15),
-            Case(testDescription: "bursts of 60, lengths unknown", traffic: .bursts(size: 60, every: 40),
+            Case(
+                testDescription: "bursts of 60, lengths unknown", traffic: .bursts(size: 60, every: 40),
                 reportInterval: 5, regretMax: 1.20, isLengthKnown: false),
         ])
     func staysNearTheOracle(test: Case) {

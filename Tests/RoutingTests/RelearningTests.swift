@@ -133,7 +133,8 @@ struct RelearningTests {
         #expect(wins >= 900)
     }
 
-    @Test("of equals with unlike slowdowns the fastest wins nine times in ten, after twenty noisy prompts",
+    @Test(
+        "of equals with unlike slowdowns the fastest wins nine times in ten, after twenty noisy prompts",
         arguments: [true, false])
     func slowdownsShow(isTold: Bool) throws {
         var wins = 0
@@ -151,7 +152,8 @@ struct RelearningTests {
         #expect(inOrder >= 45)
     }
 
-    @Test("of nodes that have measured themselves the fastest is asked first, and one answer of it that takes nearly twice as long changes nothing",
+    @Test(
+        "of nodes that have measured themselves the fastest is asked first, and one answer of it that takes nearly twice as long changes nothing",
         arguments: [true, false])
     func measuredByThemselves(isTold: Bool) throws {
         for seed in UInt64(1)...50 {

@@ -121,10 +121,12 @@ struct RouterTests {
         #expect(bench.decide(chat) == .failure(.noSuchModel(known: ["a:1"])))
     }
 
-    @Test("a name finds itself first, then its implicit tag, and nothing else", arguments: [
-        ("llama3", "llama3:latest"), ("llama3:latest", "llama3"), ("host:5000/team/m", "host:5000/team/m:latest"),
-        ("llama3:8b", nil), ("host:5000/m:8b", nil),
-    ])
+    @Test(
+        "a name finds itself first, then its implicit tag, and nothing else",
+        arguments: [
+            ("llama3", "llama3:latest"), ("llama3:latest", "llama3"), ("host:5000/team/m", "host:5000/team/m:latest"),
+            ("llama3:8b", nil), ("host:5000/m:8b", nil),
+        ])
     func aliases(name: String, alias: String?) {
         #expect(ModelName.alias(of: name) == alias)
     }
@@ -306,7 +308,8 @@ struct RouterTests {
         lone.add(2, name: "sark", standing: .gone)
         #expect(
             try lone.decide(chat).get().header
-                == "vengeance/ollama eta=816ms rtt=10ms queue=0ms load=0ms prefill=24ms decode=781ms risk=0ms; sark:dead")
+                == "vengeance/ollama eta=816ms rtt=10ms queue=0ms load=0ms prefill=24ms decode=781ms risk=0ms; sark:dead"
+        )
     }
 
     @Test("the same questions with the same seed get the same answers")

@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Frames of an attacker who has recorded everything")
 struct HostileFrameTests {
-    @Test("nothing mutated, replayed or invented opens, moves an address or stops the honest", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "nothing mutated, replayed or invented opens, moves an address or stops the honest",
+        arguments: 1...8 as ClosedRange<UInt64>)
     func hostile(seed: UInt64) {
         var attack = HostileFrames(seed: seed)
         let report = attack.run(20_000)

@@ -86,7 +86,9 @@ struct SimulatedDiskTests {
 
 @Suite("Simulated clocks")
 struct SimulatedClockTests {
-    @Test("the moment found for a reading is the first that shows it", arguments: [-500_000, -30_000, -1, 0, 1, 30_000, 500_000])
+    @Test(
+        "the moment found for a reading is the first that shows it",
+        arguments: [-500_000, -30_000, -1, 0, 1, 30_000, 500_000])
     func inverse(ppm: Int64) {
         var random = SeededRandom(seed: 3)
         var clock = SimulatedClock(offset: .seconds(1234))

@@ -30,7 +30,9 @@ import Testing
         return Set([node] + near + near.flatMap(neighbours)).count
     }
 
-    @Test("Relay: up to nine voters, some member of every connected majority can lead; with ten that ends", arguments: 3...10)
+    @Test(
+        "Relay: up to nine voters, some member of every connected majority can lead; with ten that ends",
+        arguments: 3...10)
     func someLeader(voters: Int) {
         let quorum = Quorum.size(voters: voters)
         let leaderless = Self.trees(quorum).count { edges in

@@ -15,7 +15,9 @@ import Testing
     }
 
     private func voters(_ world: World, seenBy node: Int) -> Set<Int>? {
-        guard let configuration = world.brain(of: node)?.consensus.configuration, !configuration.isJoint else { return nil }
+        guard let configuration = world.brain(of: node)?.consensus.configuration, !configuration.isJoint else {
+            return nil
+        }
         return Set((0..<world.nodeCount).filter { configuration.voters.contains(world.replica(of: $0)) })
     }
 
@@ -36,7 +38,9 @@ import Testing
         let others = (0..<3).filter { $0 != node }
         let isLed = world.run(atMost: .seconds(5)) { world in
             guard let primary = world.primary(seenBy: others[0]), others.contains(primary) else { return false }
-            return others.allSatisfy { voters(world, seenBy: $0) == Set(others) && world.primary(seenBy: $0) == primary }
+            return others.allSatisfy {
+                voters(world, seenBy: $0) == Set(others) && world.primary(seenBy: $0) == primary
+            }
         }
         #expect(isLed)
         // Back, it follows, and votes again in time.

@@ -107,9 +107,10 @@ import Testing
         world.stop(2, cutsPower: false)
         world.install(.current, on: 2)
         world.start(2)
-        #expect(world.run(atMost: .seconds(20)) { world in
-            (0..<3).allSatisfy { world.brain(of: $0)?.authority.featureLevel == .current }
-        })
+        #expect(
+            world.run(atMost: .seconds(20)) { world in
+                (0..<3).allSatisfy { world.brain(of: $0)?.authority.featureLevel == .current }
+            })
         guard case .locked? = committed(&world, lock, on: 1) else {
             Issue.record("the lock was not granted")
             return

@@ -53,7 +53,8 @@ struct ScenarioParserTests {
         "a command that cannot be run names its line and what to write",
         arguments: [
             "dance", "crash n9", "run", "run soon", "put n1 key=a", "login user=ada", "login n1 user=", "cut n1 n2",
-            "link n1 - n2 loss=much", "disk n1", "disk hung", "clock n1 drift-ppm=x", "await n1", "logout n1 session=S9",
+            "link n1 - n2 loss=much", "disk n1", "disk hung", "clock n1 drift-ppm=x", "await n1",
+            "logout n1 session=S9",
             "pause n1", "flap n1 - n2 every=0s for=1s", "begin crash n1", "get n1",
         ])
     func impossible(command: String) throws {

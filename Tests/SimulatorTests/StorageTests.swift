@@ -19,11 +19,14 @@ struct StorageTests {
 
     private static func put(_ number: Int, bytes: Int = 8) throws -> AuthorityCommand {
         .putValue(
-            key: try #require(ValueKey("k\(number)")), value: Array(repeating: UInt8(truncatingIfNeeded: number), count: bytes),
+            key: try #require(ValueKey("k\(number)")),
+            value: Array(repeating: UInt8(truncatingIfNeeded: number), count: bytes),
             condition: .none, author: try #require(author))
     }
 
-    private static func count(_ world: World, on node: Int) -> Int { world.brain(of: node)?.authority.values.count ?? 0 }
+    private static func count(_ world: World, on node: Int) -> Int {
+        world.brain(of: node)?.authority.values.count ?? 0
+    }
 
     /// Up, with a primary.
     private static func world(nodes: Int, seed: UInt64, snapshotAfterEntries: Int? = nil) -> World {
@@ -36,7 +39,9 @@ struct StorageTests {
         return world
     }
 
-    @Test("case 38: any bit of a small log flipped, on one and on two of five nodes: nothing committed is lost, still available")
+    @Test(
+        "case 38: any bit of a small log flipped, on one and on two of five nodes: nothing committed is lost, still available"
+    )
     func everyBit() throws {
         var world = Self.world(nodes: 5, seed: 3)
         for number in 0..<4 { _ = world.submit(try Self.put(number), to: number) }
@@ -62,7 +67,8 @@ struct StorageTests {
         }
     }
 
-    @Test("a node that was away for longer than the log reaches back catches up by a snapshot, and restarts from its own")
+    @Test(
+        "a node that was away for longer than the log reaches back catches up by a snapshot, and restarts from its own")
     func snapshots() throws {
         var world = Self.world(nodes: 3, seed: 9, snapshotAfterEntries: 30)
         world.stop(2, cutsPower: true)
@@ -84,7 +90,9 @@ struct StorageTests {
         #expect(world.allViolations().isEmpty)
     }
 
-    @Test("case 42: all five power-cut in the middle of writes and snapshots: a leader, and nothing acknowledged is lost", arguments: 0..<4)
+    @Test(
+        "case 42: all five power-cut in the middle of writes and snapshots: a leader, and nothing acknowledged is lost",
+        arguments: 0..<4)
     func powerCuts(block: UInt64) throws {
         for seed in block * 5..<block * 5 + 5 {
             var world = Self.world(nodes: 5, seed: seed, snapshotAfterEntries: 12)
@@ -116,7 +124,9 @@ struct StorageTests {
         (0..<world.nodeCount).contains { holds(world, number, on: $0) }
     }
 
-    @Test("both hard state slots rot on two of five nodes: new replicas, whose old votes never count, admitted as learners")
+    @Test(
+        "both hard state slots rot on two of five nodes: new replicas, whose old votes never count, admitted as learners"
+    )
     func lostVotes() throws {
         var world = Self.world(nodes: 5, seed: 21)
         for number in 0..<10 { _ = world.submit(try Self.put(number), to: number % 5) }

@@ -101,7 +101,9 @@ import Testing
                     continue
                 }
             }
-            if !Self.commits(&world, in: members, by: limit) { failures.append("graph \(graph): nothing commits in \(edges)") }
+            if !Self.commits(&world, in: members, by: limit) {
+                failures.append("graph \(graph): nothing commits in \(edges)")
+            }
             if !world.violations.isEmpty { failures.append("graph \(graph): \(world.violations[0])") }
         }
         #expect(failures.isEmpty, "\(failures.count) failures: \(failures.prefix(5).joined(separator: "\n"))")

@@ -79,7 +79,9 @@ final class SpeedChecker: Sendable {
         }
         state.withLock { state in
             let keys = now.map { Key(backend: $0.0, model: $0.1) }
-            for key in keys where !state.present.contains(key) { state.plans[key, default: SpeedCheckPlan()].noteReturned() }
+            for key in keys where !state.present.contains(key) {
+                state.plans[key, default: SpeedCheckPlan()].noteReturned()
+            }
             state.present = Set(keys)
             if state.plans.count > SpeedBoard.modelCountMax {
                 state.plans = state.plans.filter { state.present.contains($0.key) }

@@ -6,7 +6,8 @@ import Primitives
 struct BenchMesh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh", abstract: "First primary, failover after kill -9, and what an idle agent costs.",
-        discussion: "Starts the five agents of a configurations folder in a temporary directory and ends them afterwards.")
+        discussion:
+            "Starts the five agents of a configurations folder in a temporary directory and ends them afterwards.")
 
     @Option(help: "Folder with the nodes' configurations.")
     var configs = "configs"
@@ -49,7 +50,9 @@ struct BenchMesh: AsyncParsableCommand {
             return false
         }
         try JSONLine.write(
-            Figure(bench: "first_primary", agents: majority.count, milliseconds: [(ContinuousClock.now - up).inMilliseconds]))
+            Figure(
+                bench: "first_primary", agents: majority.count,
+                milliseconds: [(ContinuousClock.now - up).inMilliseconds]))
         for node in nodes.dropFirst(majority.count) { try children.start(node) }
     }
 
@@ -59,7 +62,8 @@ struct BenchMesh: AsyncParsableCommand {
         for round in 0..<kills {
             let first = MeshClient(base: nodes[round % nodes.count].http, token: key)
             try await poll { (try? await first.status())?.primary != nil }
-            guard let primary = try await first.status().primary, let victim = nodes.first(where: { $0.name == primary }),
+            guard let primary = try await first.status().primary,
+                let victim = nodes.first(where: { $0.name == primary }),
                 let other = nodes.first(where: { $0.name != primary })
             else { continue }
             let client = MeshClient(base: other.http, token: key)

@@ -50,7 +50,8 @@ struct BenchRaft: AsyncParsableCommand {
     func run() async throws {
         try await Failure.explained {
             let mesh = try await BenchAgents.start(
-                configs: configs, names: nodes.split(separator: ",").map(String.init), electionTimeoutMilliseconds: electionTimeout)
+                configs: configs, names: nodes.split(separator: ",").map(String.init),
+                electionTimeoutMilliseconds: electionTimeout)
             defer { mesh.stop() }
             for count in clients {
                 for action in actions {

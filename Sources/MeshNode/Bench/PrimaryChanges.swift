@@ -31,7 +31,9 @@ struct PrimaryChanges {
             throw DemoFailure("\(witness.http) is no address to write to")
         }
         let history = History(request: target.put("bench-change", ByteBuffer(string: "value")))
-        let writing = Task { try await LoadClient.run(target, on: MultiThreadedEventLoopGroup.singleton) { history.next($0) } }
+        let writing = Task {
+            try await LoadClient.run(target, on: MultiThreadedEventLoopGroup.singleton) { history.next($0) }
+        }
         defer { writing.cancel() }
         try await Task.sleep(for: Self.calm)
         let killedAt = ContinuousClock.now

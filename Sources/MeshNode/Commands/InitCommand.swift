@@ -30,7 +30,8 @@ struct InitCommand: AsyncParsableCommand {
                 try JSONLine.write(Made(user: result.administrator, password: result.password, nodes: result.members))
             } else {
                 for member in result.members {
-                    print("\(member.name)  \(member.isVoter ? "voter" : "observer")  rank \(member.rank)  \(member.node)")
+                    print(
+                        "\(member.name)  \(member.isVoter ? "voter" : "observer")  rank \(member.rank)  \(member.node)")
                 }
                 print("\nSign in as \(result.administrator) with the password \(result.password)")
                 print("It is not kept anywhere: note it now. Start each node with 'meshnode run --config FILE'.")

@@ -24,7 +24,8 @@ struct LocksCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await options.ask { agent in
-                let query = [after.map { "after=\($0.urlSegment)" }, local ? "consistency=local" : nil].compactMap { $0 }
+                let parts = [after.map { "after=\($0.urlSegment)" }, local ? "consistency=local" : nil]
+                let query = parts.compactMap { $0 }
                 let path = "/mesh/v1/locks" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
                 let document = try await agent.client.send(.GET, path).json
                 agent.show(document) {
@@ -50,7 +51,8 @@ struct LocksCommand: AsyncParsableCommand {
 
         @Argument(help: "The lock's name, 1 to 128 bytes.") var name: String
         @Option(help: ArgumentHelp("For how long, 0.1 to 86400.", valueName: "seconds")) var ttl = 30.0
-        @Option(help: ArgumentHelp("32 hexadecimal digits that name this attempt.", valueName: "digits")) var holder: String?
+        @Option(help: ArgumentHelp("32 hexadecimal digits that name this attempt.", valueName: "digits"))
+        var holder: String?
         @OptionGroup(title: "Common") var options: AgentOptions
 
         func run() async throws {
@@ -68,7 +70,8 @@ struct LocksCommand: AsyncParsableCommand {
 
     struct Renew: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Keep a lock for longer.", usage: "meshnode locks renew <name> --token <token> [--ttl <seconds>] [<options>]")
+            abstract: "Keep a lock for longer.",
+            usage: "meshnode locks renew <name> --token <token> [--ttl <seconds>] [<options>]")
 
         @Argument(help: "The lock's name.") var name: String
         @Option(help: ArgumentHelp("The grant's token.", valueName: "token")) var token: UInt64

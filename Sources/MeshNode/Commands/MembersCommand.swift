@@ -57,7 +57,8 @@ struct MembersCommand: AsyncParsableCommand {
         var table = TextTable(
             ["node", "state", "part", "class", "rank", "round trip", "incarnation", "mesh"], numeric: [4, 5])
         for member in status.members {
-            let part = member.isPrimary ? "primary" : member.isVoter ? "voter" : member.isObserver == false ? "-" : "observer"
+            let part =
+                member.isPrimary ? "primary" : member.isVoter ? "voter" : member.isObserver == false ? "-" : "observer"
             table.add([
                 member.name, member.state, part, member.class ?? "-", member.rank.map(String.init) ?? "-",
                 member.name == status.node ? "self" : member.roundTripMs.map { Figures.milliseconds($0) } ?? "-",

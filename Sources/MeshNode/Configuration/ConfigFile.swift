@@ -94,8 +94,9 @@ package enum ConfigFile {
                 http.certificateFile == nil ? "tls_certificate" : "tls_private_key", "is missing",
                 advice: "TLS needs both tls_certificate and tls_private_key")
         }
-        guard listen.isLoopback || http.certificateFile != nil
-            || http.plainNetworks.contains(where: { $0.contains(listen) })
+        guard
+            listen.isLoopback || http.certificateFile != nil
+                || http.plainNetworks.contains(where: { $0.contains(listen) })
         else {
             throw section.error(
                 "listen", "\(listen) is not a loopback address",
@@ -112,7 +113,8 @@ package enum ConfigFile {
         for var section in try root.sections("peers") {
             let name = try section.required("name", example: "vengeance")
             guard let mesh = try section.endpoint("mesh") else {
-                throw section.error("mesh", "is missing", advice: "add the peer's mesh address, for example 10.0.0.2:7946")
+                throw section.error(
+                    "mesh", "is missing", advice: "add the peer's mesh address, for example 10.0.0.2:7946")
             }
             guard name != myName, !peers.contains(where: { $0.name == name }) else {
                 throw section.error("name", "'\(name)' appears twice", advice: "list every other node once")
@@ -158,7 +160,8 @@ package enum ConfigFile {
             let kind: NodeConfig.Backend.Kind = try section.choice("kind", default: .ollama)
             var url = kind == .demo ? "" : try section.required("url", example: "http://127.0.0.1:11434")
             while url.hasSuffix("/") { url.removeLast() }
-            if kind != .demo, URL(string: url)?.host == nil || !(url.hasPrefix("http://") || url.hasPrefix("https://")) {
+            if kind != .demo, URL(string: url)?.host == nil || !(url.hasPrefix("http://") || url.hasPrefix("https://"))
+            {
                 throw section.error("url", "found '\(url)'", advice: "write a URL such as http://127.0.0.1:11434")
             }
             guard !backends.contains(where: { $0.name == name }) else {

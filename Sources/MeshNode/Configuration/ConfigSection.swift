@@ -88,7 +88,8 @@ struct ConfigSection {
     ) throws(ConfigError) -> Double {
         guard let text = try string(key) else { return fallback }
         guard let value = Double(text), range.contains(value) else {
-            throw error(key, "found '\(text)'", advice: "write a number from \(range.lowerBound) to \(range.upperBound)")
+            throw error(
+                key, "found '\(text)'", advice: "write a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
     }
@@ -110,7 +111,9 @@ struct ConfigSection {
         guard let value = Duration(spelled: text), range.contains(value) else {
             throw error(
                 key, "found '\(text)'",
-                advice: "write a span from \(range.lowerBound.spelled) to \(range.upperBound.spelled), for example \(fallback.spelled)")
+                advice:
+                    "write a span from \(range.lowerBound.spelled) to \(range.upperBound.spelled), for example \(fallback.spelled)"
+            )
         }
         return value
     }
@@ -152,7 +155,8 @@ struct ConfigSection {
         guard let text = try string(key) else { return nil }
         guard let endpoint = Endpoint(text) else {
             throw error(
-                key, "found '\(text)'", advice: "write a numeric address and port, for example 127.0.0.1:7946 or [::1]:7946")
+                key, "found '\(text)'",
+                advice: "write a numeric address and port, for example 127.0.0.1:7946 or [::1]:7946")
         }
         return endpoint
     }
@@ -211,7 +215,9 @@ struct ConfigSection {
             let key = node.scalar?.string ?? ""
             guard !asked.contains(key) else { continue }
             let known = asked.min { editDistance($0, key) < editDistance($1, key) } ?? ""
-            let hint = editDistance(known, key) <= 3 ? "did you mean '\(known)'?" : "known keys here: \(asked.joined(separator: ", "))"
+            let hint =
+                editDistance(known, key) <= 3
+                ? "did you mean '\(known)'?" : "known keys here: \(asked.joined(separator: ", "))"
             throw ConfigError(
                 file: file, line: node.mark?.line, key: name(of: key), problem: "is not a known key", advice: hint)
         }

@@ -50,11 +50,14 @@ struct DataDirectory {
             identity = try Identity(keyFile: Array(keyBytes))
         } catch {
             throw ConfigError(
-                file: identityPath(path), problem: "\(error)", advice: "restore it from a backup; the node is lost without it")
+                file: identityPath(path), problem: "\(error)",
+                advice: "restore it from a backup; the node is lost without it")
         }
-        guard let genesis = try? JSONDecoder().decode(Genesis.self, from: genesisBytes), let roster = Roster(genesis) else {
+        guard let genesis = try? JSONDecoder().decode(Genesis.self, from: genesisBytes), let roster = Roster(genesis)
+        else {
             throw ConfigError(
-                file: genesisPath(path), problem: "is damaged", advice: "copy it from any other node of the mesh: it is the same there")
+                file: genesisPath(path), problem: "is damaged",
+                advice: "copy it from any other node of the mesh: it is the same there")
         }
         guard let entry = roster.entry(of: identity.nodeID) else {
             throw ConfigError(
@@ -63,7 +66,8 @@ struct DataDirectory {
         }
         guard entry.name == name else {
             throw ConfigError(
-                file: path, key: "name", problem: "this directory belongs to '\(entry.name)', the configuration says '\(name)'",
+                file: path, key: "name",
+                problem: "this directory belongs to '\(entry.name)', the configuration says '\(name)'",
                 advice: "correct name or data_dir in the configuration")
         }
         guard let peers = roster.channelPeers else {
@@ -102,7 +106,8 @@ struct DataDirectory {
             try DurableDirectory(path: path).execute(operations)
         } catch {
             throw ConfigError(
-                file: path, problem: "\(error)", advice: "make room there, or choose another data_dir; then provision again")
+                file: path, problem: "\(error)",
+                advice: "make room there, or choose another data_dir; then provision again")
         }
     }
 

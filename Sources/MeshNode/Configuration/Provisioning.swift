@@ -16,7 +16,9 @@ struct Provisioning {
     }
 
     /// All or nothing: refuses before writing if any directory or secrets file exists.
-    static func run(_ configs: [NodeConfig], administrator: String, password: String? = nil) throws(ConfigError) -> Result {
+    static func run(_ configs: [NodeConfig], administrator: String, password: String? = nil) throws(ConfigError)
+        -> Result
+    {
         try check(configs)
         var entropy = SodiumEntropy()
         let key = ClusterKey.generate(from: &entropy)
@@ -25,7 +27,8 @@ struct Provisioning {
         do {
             verifier = try PasswordHash.make(password)
         } catch {
-            throw ConfigError(file: configs[0].secretsFile, problem: "\(error)", advice: "free some memory and try again")
+            throw ConfigError(
+                file: configs[0].secretsFile, problem: "\(error)", advice: "free some memory and try again")
         }
         let voters = Roster.chooseVoters(configs.map { ($0.name, $0.rank) })
         var identities: [Identity] = []
@@ -61,7 +64,8 @@ struct Provisioning {
                     advice: "give each node its own directory")
             }
             for path in [config.secretsFile] where FileManager.default.fileExists(atPath: path) {
-                throw ConfigError(file: path, problem: "exists already", advice: "nothing was written; remove it to make a new mesh")
+                throw ConfigError(
+                    file: path, problem: "exists already", advice: "nothing was written; remove it to make a new mesh")
             }
             if DataDirectory.isProvisioned(config.dataDirectory) {
                 throw ConfigError(

@@ -24,10 +24,12 @@ struct Secrets: Sendable {
         var root = try ConfigSection.load(path, text: String(decoding: data, as: UTF8.self))
         let hex = try root.required("cluster_key", example: "64 hexadecimal digits")
         guard let bytes = Hex.decode(hex), bytes.count == ClusterKey.secretByteCount else {
-            throw root.error("cluster_key", "is not 64 hexadecimal digits", advice: "copy it from another node's secrets file")
+            throw root.error(
+                "cluster_key", "is not 64 hexadecimal digits", advice: "copy it from another node's secrets file")
         }
         guard Set(bytes).count > 4 else {
-            throw root.error("cluster_key", "is a default or trivial key", advice: "make a random one with 'meshnode init'")
+            throw root.error(
+                "cluster_key", "is a default or trivial key", advice: "make a random one with 'meshnode init'")
         }
         let administrator = try parseAdministrator(&root)
         var keys: [String: String] = [:]
@@ -83,7 +85,9 @@ enum PrivateFile {
     /// Writes a file that must not exist yet.
     static func create(_ path: String, _ bytes: [UInt8]) throws(ConfigError) {
         guard !FileManager.default.fileExists(atPath: path) else {
-            throw ConfigError(file: path, problem: "exists already", advice: "nothing was overwritten; remove it or choose another place")
+            throw ConfigError(
+                file: path, problem: "exists already",
+                advice: "nothing was overwritten; remove it or choose another place")
         }
         try replace(path, bytes)
     }
@@ -97,7 +101,8 @@ enum PrivateFile {
         guard isCreated, let handle = FileHandle(forWritingAtPath: temporary), (try? handle.synchronize()) != nil,
             rename(temporary, path) == 0
         else {
-            throw ConfigError(file: path, problem: "cannot be written", advice: "check the directory's owner, mode and free space")
+            throw ConfigError(
+                file: path, problem: "cannot be written", advice: "check the directory's owner, mode and free space")
         }
     }
 }

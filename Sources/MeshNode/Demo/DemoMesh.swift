@@ -32,7 +32,8 @@ enum DemoMesh {
         while !(await client.isLive()) {
             if let failure = children.failure(of: node.name) { throw failure }
             guard ContinuousClock.now < deadline else {
-                throw DemoFailure("\(node.name) did not answer on \(node.http) within \(startLimit.spelled); see \(node.log)")
+                throw DemoFailure(
+                    "\(node.name) did not answer on \(node.http) within \(startLimit.spelled); see \(node.log)")
             }
             try await Task.sleep(for: .milliseconds(50))
         }
@@ -109,7 +110,8 @@ final class DemoChildren: Sendable {
     private let children = Mutex<[String: Child]>([:])
 
     func start(_ node: DemoNode) throws {
-        try start(node.name, DemoFiles.ownBinary, ["run", "--config", node.config, "--until-input-ends"], log: node.log)
+        try start(
+            node.name, DemoFiles.ownBinary, ["run", "--config", node.config, "--until-input-ends"], log: node.log)
     }
 
     func start(_ name: String, _ program: String, _ arguments: [String], log: String) throws {
@@ -118,7 +120,8 @@ final class DemoChildren: Sendable {
         process.arguments = arguments
         let lifeline = Pipe()
         process.standardInput = lifeline
-        _ = FileManager.default.createFile(atPath: log, contents: nil, attributes: [.posixPermissions: NSNumber(value: 0o600)])
+        _ = FileManager.default.createFile(
+            atPath: log, contents: nil, attributes: [.posixPermissions: NSNumber(value: 0o600)])
         guard let output = FileHandle(forWritingAtPath: log) else {
             throw DemoFailure("\(log) cannot be written; check the directory's owner and free space")
         }

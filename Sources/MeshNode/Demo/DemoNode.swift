@@ -34,7 +34,8 @@ struct DemoNode: Sendable {
             .filter { settings.names?.contains($0) ?? true }
             .sorted { (order.firstIndex(of: $0) ?? .max, $0) < (order.firstIndex(of: $1) ?? .max, $1) }
         guard !names.isEmpty else {
-            throw DemoFailure("\(settings.configs) holds no *.yaml: run from the project's folder, or name it with --configs")
+            throw DemoFailure(
+                "\(settings.configs) holds no *.yaml: run from the project's folder, or name it with --configs")
         }
         for folder in ["", "/configs", "/data", "/logs"] {
             try DataDirectory.makeDirectory(settings.directory + folder)

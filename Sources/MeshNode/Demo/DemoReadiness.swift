@@ -42,7 +42,8 @@ enum DemoReadiness {
             }
             try await Task.sleep(for: .milliseconds(100))
         }
-        throw DemoFailure("the mesh was not ready within \(limit.spelled): \(obstacle); the nodes' logs are beside their data")
+        throw DemoFailure(
+            "the mesh was not ready within \(limit.spelled): \(obstacle); the nodes' logs are beside their data")
     }
 
     private static func waitForSpeeds(
@@ -76,7 +77,9 @@ enum DemoReadiness {
                 throw DemoFailure("\(node.name) names \(status.primary ?? "nobody") as primary, not \(nodes[0].name)")
             }
             let alive = status.members.filter { $0.state == "alive" && $0.http != nil }.count
-            guard alive == nodes.count else { throw DemoFailure("\(node.name) sees \(alive) of \(nodes.count) nodes alive") }
+            guard alive == nodes.count else {
+                throw DemoFailure("\(node.name) sees \(alive) of \(nodes.count) nodes alive")
+            }
             models = try await client.models()
             guard !models.isEmpty else { throw DemoFailure("\(node.name) knows no model yet") }
         }

@@ -268,7 +268,9 @@ final class Attempt: UpstreamReceiver {
 
     private func watchSilence() {
         schedule(deadline: environment.firstByteDeadlines.final)
-        guard let doubtful = environment.firstByteDeadlines.doubtful, case .local(let backend, _) = place else { return }
+        guard let doubtful = environment.firstByteDeadlines.doubtful, case .local(let backend, _) = place else {
+            return
+        }
         let after = TimeAmount.nanoseconds(doubtful.inNanoseconds)
         doubt = Ticker(environment.pool.loop, after: after, every: Self.doubtInterval) { [weak self] in
             if !backend.current.isHealthy { self?.fail(.silent) }

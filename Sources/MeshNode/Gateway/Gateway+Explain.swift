@@ -30,7 +30,8 @@ extension Gateway {
             ])
         }
         return JSONValue.object([
-            "winner": winner.map { .string($0.nodeName) } ?? .null, "prompt_tokens": .integer(promptTokens), "candidates": .array(places + others),
+            "winner": winner.map { .string($0.nodeName) } ?? .null, "prompt_tokens": .integer(promptTokens),
+            "candidates": .array(places + others),
         ]).encode()
     }
 

@@ -135,7 +135,8 @@ package final class Gateway: Sendable {
         let expiry = unixMilliseconds(view) + Delegation.lifetime.inMilliseconds
         let delegation = Delegation(
             origin: me, target: candidate.node, request: request, expiresAt: expiry,
-            appliedIndex: view.consensus.appliedIndex, caller: caller, api: api, backend: candidate.backend, model: candidate.model)
+            appliedIndex: view.consensus.appliedIndex, caller: caller, api: api, backend: candidate.backend,
+            model: candidate.model)
         return .peer(.peer(candidate.node, descriptor.http), delegation: delegation.signed(by: identity))
     }
 

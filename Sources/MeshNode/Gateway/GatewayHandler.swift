@@ -180,7 +180,9 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if declared > gateway.bodyBytesMax { turn?.refuseBody(limit: gateway.bodyBytesMax) }
         let asksFirst = head.headerFields[.expect]?.isASCIIEqual(to: "100-continue") ?? false
         guard case .refuse? = turn?.plan else {
-            if asksFirst { context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil) }
+            if asksFirst {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
             return
         }
         if asksFirst || declared > UploadLimits.discardedBytesMax { refuseUnread(context) }

@@ -85,7 +85,8 @@ struct AuthRoutes {
         return response
     }
 
-    private func issue(_ session: SessionID, of user: UserName, role: Role, grantedAt: LogIndex) async throws -> String {
+    private func issue(_ session: SessionID, of user: UserName, role: Role, grantedAt: LogIndex) async throws -> String
+    {
         try await surface.issuer.issue(session, of: user, role: role, grantedAt: grantedAt)
     }
 

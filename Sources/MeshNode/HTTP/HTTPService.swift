@@ -27,7 +27,8 @@ package struct HTTPService: Service {
     ///   - departure: what a local `leave` ends the agent with.
     ///   - onRunning: told the port, once connections are accepted.
     package static func make(
-        config: NodeConfig, core: any MeshCore, secrets: NodeSecrets, files: InterfaceFiles, hooks: GatewayHooks = .none,
+        config: NodeConfig, core: any MeshCore, secrets: NodeSecrets, files: InterfaceFiles,
+        hooks: GatewayHooks = .none,
         passwordLimits: PasswordHash.Limits = .standard, departure: Departure = Departure(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
@@ -81,14 +82,17 @@ package struct HTTPService: Service {
             configuration: .init(additionalChannelHandlers: [ConnectionGuard(networks: networks)] + handlers()))
         guard let certificateFile = http.certificateFile, let keyFile = http.privateKeyFile else { return plain }
         do {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificateFile).map { NIOSSLCertificateSource.certificate($0) }
+            let chain = try NIOSSLCertificate.fromPEMFile(certificateFile).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
             let key = try NIOSSLPrivateKey(file: keyFile, format: .pem)
             var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
             tls.minimumTLSVersion = .tlsv12
             return try .tls(plain, tlsConfiguration: tls)
         } catch {
             throw StartFailure(
-                "cannot use the certificate \(certificateFile) with the key \(keyFile): \(error). Both must be PEM files")
+                "cannot use the certificate \(certificateFile) with the key \(keyFile): \(error). Both must be PEM files"
+            )
         }
     }
 }

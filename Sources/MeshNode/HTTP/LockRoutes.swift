@@ -39,13 +39,15 @@ struct LockRoutes {
         }
         guard surface.core.view.authority.featureLevel >= .locks else {
             throw Problem.conflict(
-                "feature-not-agreed", "Some voter runs a program without locks, or none has said yet. Upgrade all, then try again.")
+                "feature-not-agreed",
+                "Some voter runs a program without locks, or none has said yet. Upgrade all, then try again.")
         }
         let name = try Self.name(exchange.parameter)
         let wanted = try await exchange.json(Wanted.self)
         let lifetime = try Self.lifetime(wanted.ttl_seconds)
         guard let holder = wanted.holder.map({ LockHolder(hex: $0) }) ?? LockHolder.random() else {
-            throw Problem.invalid("`holder` has 32 hexadecimal digits, drawn for this attempt; without it the node draws one.")
+            throw Problem.invalid(
+                "`holder` has 32 hexadecimal digits, drawn for this attempt; without it the node draws one.")
         }
         let reply = try await surface.commit(
             .acquireLock(LockRequest(name: name, holder: holder, lifetime: lifetime)))
@@ -75,7 +77,9 @@ struct LockRoutes {
 
     // MARK: Steps
 
-    private func answer(_ reply: AuthorityReply, _ name: LockName, _ status: HTTPResponse.Status) throws(Problem) -> Response {
+    private func answer(_ reply: AuthorityReply, _ name: LockName, _ status: HTTPResponse.Status) throws(Problem)
+        -> Response
+    {
         guard case .locked(let lock) = reply else { throw .refused(.malformed) }
         let view = surface.core.view
         let now = view.logTime + (surface.core.now() - view.takenAt)

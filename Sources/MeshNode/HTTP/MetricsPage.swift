@@ -40,7 +40,8 @@ struct MetricsPage {
         let counters = view.counters
         counter("datagrams_received_total", "Datagrams received.", counters.receivedDatagrams, &page)
         counter("datagrams_sent_total", "Datagrams sent.", counters.sentDatagrams, &page)
-        counter("payloads_malformed_total", "Opened frames whose content made no sense.", counters.malformedPayloads, &page)
+        counter(
+            "payloads_malformed_total", "Opened frames whose content made no sense.", counters.malformedPayloads, &page)
         head("frames_rejected_total", "counter", "Frames that could not be opened, by reason.", &page)
         for (reason, count) in counters.rejectedFrames.sorted(by: { $0.key < $1.key }) {
             page += "meshnode_frames_rejected_total{reason=\"\(Self.label(reason))\"} \(count)\n"

@@ -10,43 +10,43 @@ enum PortHolder {
     }
 
     #if os(Linux)
-    /// `/proc/net/tcp` names the listening socket's inode, and the holder has a descriptor that links to it (proc(5)).
-    private static func find(port: UInt16) -> String? {
-        let hexPort = String(port, radix: 16, uppercase: true)
-        let suffix = ":" + String(repeating: "0", count: 4 - hexPort.count) + hexPort
-        let listening = "0A"
-        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            for line in read(table).split(separator: "\n").dropFirst() {
-                let fields = line.split(separator: " ")
-                guard fields.count > 9, fields[1].hasSuffix(suffix), fields[3] == listening else { continue }
-                return owner(ofSocket: String(fields[9]))
+        /// `/proc/net/tcp` names the listening socket's inode, and the holder has a descriptor that links to it (proc(5)).
+        private static func find(port: UInt16) -> String? {
+            let hexPort = String(port, radix: 16, uppercase: true)
+            let suffix = ":" + String(repeating: "0", count: 4 - hexPort.count) + hexPort
+            let listening = "0A"
+            for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+                for line in read(table).split(separator: "\n").dropFirst() {
+                    let fields = line.split(separator: " ")
+                    guard fields.count > 9, fields[1].hasSuffix(suffix), fields[3] == listening else { continue }
+                    return owner(ofSocket: String(fields[9]))
+                }
             }
+            return nil
         }
-        return nil
-    }
 
-    /// The kernel hands such a file out a page at a time, and only an empty read is its end.
-    private static func read(_ path: String) -> String {
-        guard let file = FileHandle(forReadingAtPath: path) else { return "" }
-        var text = Data()
-        while let part = try? file.read(upToCount: 4096), !part.isEmpty { text.append(part) }
-        return String(decoding: text, as: UTF8.self)
-    }
+        /// The kernel hands such a file out a page at a time, and only an empty read is its end.
+        private static func read(_ path: String) -> String {
+            guard let file = FileHandle(forReadingAtPath: path) else { return "" }
+            var text = Data()
+            while let part = try? file.read(upToCount: 4096), !part.isEmpty { text.append(part) }
+            return String(decoding: text, as: UTF8.self)
+        }
 
-    private static func owner(ofSocket inode: String) -> String? {
-        let files = FileManager.default
-        for process in (try? files.contentsOfDirectory(atPath: "/proc")) ?? [] where Int(process) != nil {
-            let folder = "/proc/\(process)/fd"
-            for descriptor in (try? files.contentsOfDirectory(atPath: folder)) ?? [] {
-                let target = try? files.destinationOfSymbolicLink(atPath: "\(folder)/\(descriptor)")
-                guard target == "socket:[\(inode)]" else { continue }
-                let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
-                return "\(name?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "process") (pid \(process))"
+        private static func owner(ofSocket inode: String) -> String? {
+            let files = FileManager.default
+            for process in (try? files.contentsOfDirectory(atPath: "/proc")) ?? [] where Int(process) != nil {
+                let folder = "/proc/\(process)/fd"
+                for descriptor in (try? files.contentsOfDirectory(atPath: folder)) ?? [] {
+                    let target = try? files.destinationOfSymbolicLink(atPath: "\(folder)/\(descriptor)")
+                    guard target == "socket:[\(inode)]" else { continue }
+                    let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+                    return "\(name?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "process") (pid \(process))"
+                }
             }
+            return nil
         }
-        return nil
-    }
     #else
-    private static func find(port: UInt16) -> String? { nil }
+        private static func find(port: UInt16) -> String? { nil }
     #endif
 }

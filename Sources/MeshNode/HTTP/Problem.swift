@@ -103,8 +103,10 @@ extension Problem {
         return switch refusal {
         case .noQuorum: Problem(refusal.code, .serviceUnavailable, "No quorum", detail: detail).with(.retryAfter, "1")
         case .outcomeUnknown: Problem(refusal.code, .gatewayTimeout, "Outcome unknown", detail: detail)
-        case .overloaded: Problem(refusal.code, .serviceUnavailable, "Overloaded", detail: detail).with(.retryAfter, "1")
-        case .stopping: Problem(refusal.code, .serviceUnavailable, "Shutting down", detail: detail).with(.retryAfter, "5")
+        case .overloaded:
+            Problem(refusal.code, .serviceUnavailable, "Overloaded", detail: detail).with(.retryAfter, "1")
+        case .stopping:
+            Problem(refusal.code, .serviceUnavailable, "Shutting down", detail: detail).with(.retryAfter, "5")
         }
     }
 
@@ -121,7 +123,8 @@ extension Problem {
         case .refreshReused:
             Problem(
                 "refresh-reused", .unauthorized, "Session ended",
-                detail: "That refresh token had been replaced already, so somebody holds a copy: the session was ended. "
+                detail:
+                    "That refresh token had been replaced already, so somebody holds a copy: the session was ended. "
                     + "Sign in again.")
         case .passwordChanged: .wrongPassword
         case .conditionFailed(let current):
@@ -131,9 +134,12 @@ extension Problem {
                     ?? "There is no such value."
             ).with(.eTag, current.map { "\"\($0)\"" })
         case .lockHeld(let token):
-            .conflict("lock-held", "Somebody else holds that lock, under token \(token). Wait until it is released or expires.")
+            .conflict(
+                "lock-held",
+                "Somebody else holds that lock, under token \(token). Wait until it is released or expires.")
         case .notHolding:
-            .conflict("not-holding", "The lock is not held under that token any more: nothing was changed. Take it anew.")
+            .conflict(
+                "not-holding", "The lock is not held under that token any more: nothing was changed. Take it anew.")
         case .tooLarge: .tooLarge(limit: AuthorityLimits.standard.valueBytes)
         case .clockNotSet:
             Problem(

@@ -39,7 +39,8 @@ struct RefreshToken: Sendable {
         // Sealing a short message under a fresh key and nonce has no failure that a caller could cause.
         let sealed = try! ChaChaPoly.seal(Array(successor.text.utf8), using: successorKey)
         return RefreshRotation(
-            session: session, presentedHash: hash, successorHash: successor.hash, sealedSuccessor: Array(sealed.combined))
+            session: session, presentedHash: hash, successorHash: successor.hash,
+            sealedSuccessor: Array(sealed.combined))
     }
 
     /// Returns nil where the bytes were sealed under another predecessor.

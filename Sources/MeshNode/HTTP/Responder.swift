@@ -36,16 +36,18 @@ struct Responder: HTTPResponder {
             throw error  // the same, found while reading
         } catch {
             context.logger.error("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
-            response = Problem(
-                "internal", .internalServerError, "Internal error",
-                detail: "This node failed to serve the request; its log says why. Try another node."
-            ).response
+            response =
+                Problem(
+                    "internal", .internalServerError, "Internal error",
+                    detail: "This node failed to serve the request; its log says why. Try another node."
+                ).response
         }
         if let door, request.method != .get, request.method != .head {
             context.logger.notice(
                 "local command",
                 metadata: [
-                    "user": "\(door.user)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                    "user": "\(door.user)", "method": "\(request.method)", "path": "\(request.uri.path)",
+                    "status": "\(response.status.code)",
                 ])
         }
         surface.complete(&response.headers, status: response.status)
@@ -78,7 +80,8 @@ struct Responder: HTTPResponder {
             request: request, path: path, parameter: parameter, caller: caller, source: context.source)
         var response = try await surface.serve(entry.operation, exchange)
         if case .cookie = caller?.proof, response.headers[.setCookie] == nil {
-            response.headers[.setCookie] = await surface.browserRefresher.renewedCookie(request.headers, core: surface.core)
+            response.headers[.setCookie] = await surface.browserRefresher.renewedCookie(
+                request.headers, core: surface.core)
         }
         if let caller { surface.noteFreshness(&response.headers, caller) }
         return response

@@ -56,7 +56,8 @@ struct SessionRoutes {
     /// Everywhere that someone is signed in, but for the session that asks. An admin may name another user.
     func endAll(_ exchange: Exchange) async throws -> Response {
         let caller = try exchange.caller()
-        guard let text = exchange.path.queryValue("user"), let name = UserName(text.precomposedStringWithCanonicalMapping)
+        guard let text = exchange.path.queryValue("user"),
+            let name = UserName(text.precomposedStringWithCanonicalMapping)
         else { throw Problem.invalid("Name the user whose sessions are to end, as `?user=NAME`.") }
         guard name == caller.user || caller.role == .admin else { throw Problem.auth(.roleTooLow(needed: .admin)) }
         let reply = try await surface.commit(.revokeAllSessions(of: name, except: caller.session))

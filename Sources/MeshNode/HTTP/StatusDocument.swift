@@ -78,7 +78,9 @@ struct StatusDocument {
         text.open("{")
         let age = max((now - health.receivedAt).inMilliseconds, 0)
         text.field("age_ms", age)
-        if let load = health.load { text.field("agent_uptime_seconds", (Int64(clamping: load.clockMilliseconds) + age) / 1000) }
+        if let load = health.load {
+            text.field("agent_uptime_seconds", (Int64(clamping: load.clockMilliseconds) + age) / 1000)
+        }
         if let vitals = health.vitals { write(vitals, &text) }
         if let load = health.load { write(load, &text) }
         writeModels(health, &text)

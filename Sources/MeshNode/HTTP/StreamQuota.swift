@@ -11,7 +11,9 @@ final class StreamQuota: Sendable {
     /// Nil when full. A seat is free again when it is forgotten.
     func take(_ user: String) -> Seat? {
         let isFree = taken.withLock { taken in
-            guard taken[user, default: 0] < Self.perUserMax, taken.values.reduce(0, +) < Self.totalMax else { return false }
+            guard taken[user, default: 0] < Self.perUserMax, taken.values.reduce(0, +) < Self.totalMax else {
+                return false
+            }
             taken[user, default: 0] += 1
             return true
         }

@@ -36,7 +36,8 @@ struct UserRoutes {
             throw Problem.invalid("A user name has 1 to 64 bytes and no control characters.")
         }
         guard !name.text.hasPrefix(LocalDoor.namePrefix) else {
-            throw Problem.invalid("Names that begin with `\(LocalDoor.namePrefix)` are kept for nodes' own command lines.")
+            throw Problem.invalid(
+                "Names that begin with `\(LocalDoor.namePrefix)` are kept for nodes' own command lines.")
         }
         guard let role = Role(name: wanted.role ?? "user") else { throw Problem.unknownRole }
         try Self.checkLength(ofPassword: wanted.password)

@@ -64,7 +64,9 @@ struct ValueRequest: Sendable {
             }
         case .write(let condition):
             let value = Array(body.readableBytesView)
-            core.submit(.putValue(key: key, value: value, condition: condition, author: author)) { answer(Self.changed($0)) }
+            core.submit(.putValue(key: key, value: value, condition: condition, author: author)) {
+                answer(Self.changed($0))
+            }
         case .delete(let condition):
             core.submit(.deleteValue(key: key, condition: condition)) { answer(Self.changed($0)) }
         }

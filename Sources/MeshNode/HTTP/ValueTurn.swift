@@ -26,7 +26,8 @@ extension HTTPSurface {
             case .found(let entry, let parameter) = valueTable.match(head.method, path),
             let request = try? ValueRequest(entry.operation, path: path, parameter: parameter, fields: fields),
             let length = Int(fields[.contentLength] ?? "0"), 0...request.bodyBytesMax ~= length,
-            case .success(let caller?) = authenticator.admit(entry.access, fields: fields, view: core.view, now: core.now()),
+            case .success(let caller?) = authenticator.admit(
+                entry.access, fields: fields, view: core.view, now: core.now()),
             requestLimit.spend(caller.user.text, now: core.now()) == nil
         else { return nil }
         return ValueTurn(request: request, caller: caller, closes: closes)

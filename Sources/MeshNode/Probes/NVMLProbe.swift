@@ -1,3 +1,6 @@
+import Primitives
+import Routing
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -5,8 +8,6 @@
 #else
     import Darwin
 #endif
-import Primitives
-import Routing
 
 /// NVIDIA GPUs through NVML, the driver's own library, loaded at run time: an agent built without it runs everywhere,
 /// and uses it where a driver is installed. Source: NVIDIA, "NVML API Reference Guide".

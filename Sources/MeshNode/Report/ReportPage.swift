@@ -46,8 +46,11 @@ package struct ReportPage: Encodable {
 }
 
 extension ReportPage {
-    package init(_ scenario: Scenario, file: String, seed: UInt64?, outcome: ScenarioRunner.Outcome, recording: Recording) {
-        title = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
+    package init(
+        _ scenario: Scenario, file: String, seed: UInt64?, outcome: ScenarioRunner.Outcome, recording: Recording
+    ) {
+        title =
+            URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
             .replacingOccurrences(of: "-", with: " ").capitalizedAtStart
         let comments = scenario.header.prefix { $0.hasPrefix("#") }
         about = Self.paragraphs(comments.map { String($0.drop { $0 == "#" || $0 == " " }) })

@@ -7,8 +7,8 @@ import Primitives
 import Raft
 import SecureChannel
 import ServiceLifecycle
-import UnixSignals
 import UVLoop
+import UnixSignals
 
 /// One node as a process: reads what it was provisioned with, recovers its log, and runs the loop, HTTP, the gateway and
 /// the probes until it is told to stop.

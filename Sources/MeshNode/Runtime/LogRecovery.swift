@@ -62,6 +62,8 @@ struct LogRecovery {
         guard data.roster.entries.count(where: \.isVoter) == 1 else { return }
         throw ConfigError(
             file: data.logPath, problem: recovery.report().joined(separator: "; "),
-            advice: "nothing was changed, and no other node can send what is missing; run 'meshnode doctor' for details, and restore this directory from a backup or provision the mesh anew")
+            advice:
+                "nothing was changed, and no other node can send what is missing; run 'meshnode doctor' for details, and restore this directory from a backup or provision the mesh anew"
+        )
     }
 }

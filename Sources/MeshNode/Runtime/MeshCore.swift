@@ -10,7 +10,8 @@ package protocol MeshCore: Sendable {
     /// The clock that the view's deadlines are on.
     func now() -> Instant
     /// Proposes a command to the mesh; answers, on any thread, once this node has applied it.
-    func submit(_ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void)
+    func submit(
+        _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void)
     /// Answers, on any thread, once `view` reflects everything that was committed anywhere before the call (read index,
     /// Ongaro's thesis §6.4).
     func readBarrier(then answer: @escaping @Sendable (Result<Void, CoreRefusal>) -> Void)

@@ -81,7 +81,8 @@ final class NodeLoop {
     /// Runs on the calling thread until a `stop` letter was handled.
     func run() {
         if !ThreadPriority.raise() {
-            logger.info("the loop runs at ordinary priority; elections may start needlessly when the machine is overloaded")
+            logger.info(
+                "the loop runs at ordinary priority; elections may start needlessly when the machine is overloaded")
         }
         runEffects()
         timer?.arm(at: MonotonicClock.now())
@@ -206,7 +207,8 @@ final class NodeLoop {
                 metadata: [
                     "member": "\(member.name)", "state": "\(member.state)", "incarnation": "\(member.incarnation)",
                 ])
-        case .applied(let index, let reply): logger.debug("applied", metadata: ["index": "\(index)", "reply": "\(reply)"])
+        case .applied(let index, let reply):
+            logger.debug("applied", metadata: ["index": "\(index)", "reply": "\(reply)"])
         case .installed(let position):
             logger.notice("state replaced by the leader's snapshot", metadata: ["position": "\(position)"])
         case .snapshotRefused(let position):

@@ -19,7 +19,8 @@ enum PortProbe {
         let port = channel.localAddress?.port
         try await channel.close()
         guard let port else {
-            throw ConfigError(file: "127.0.0.1", problem: "has no free port", advice: "check that the loopback interface is up")
+            throw ConfigError(
+                file: "127.0.0.1", problem: "has no free port", advice: "check that the loopback interface is up")
         }
         return port
     }

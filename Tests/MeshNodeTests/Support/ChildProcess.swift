@@ -69,7 +69,9 @@ final class ChildProcess: Sendable {
     }
 
     /// Runs a program to its end. One that takes longer is ended, and the test fails.
-    static func run(_ program: String, _ arguments: [String], within limit: Duration = .seconds(20)) async throws -> Outcome {
+    static func run(_ program: String, _ arguments: [String], within limit: Duration = .seconds(20)) async throws
+        -> Outcome
+    {
         let child = try ChildProcess(program, arguments)
         do {
             return try await child.outcome(within: limit)

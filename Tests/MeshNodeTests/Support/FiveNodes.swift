@@ -49,7 +49,9 @@ final class FiveNodes {
     func others(than name: String) -> [NodeClient] { all.filter { $0.name != name } }
 
     func node(_ name: String) -> DemoProcess.Node {
-        guard let node = demo.nodes.first(where: { $0.node == name }) else { preconditionFailure("the demo has no \(name)") }
+        guard let node = demo.nodes.first(where: { $0.node == name }) else {
+            preconditionFailure("the demo has no \(name)")
+        }
         return node
     }
 

@@ -89,7 +89,8 @@ final class NetworkNamespaces {
         for node in 1...count {
             try await Self.command("ip", "netns", "add", name(node))
             try await Self.command(
-                "ip", "-n", name(node), "link", "add", "eth0", "type", "veth", "peer", "name", "port\(node)", "netns", bridge)
+                "ip", "-n", name(node), "link", "add", "eth0", "type", "veth", "peer", "name", "port\(node)", "netns",
+                bridge)
             try await Self.command("ip", "-n", name(node), "address", "add", address(node) + "/24", "dev", "eth0")
             try await Self.command("ip", "-n", name(node), "link", "set", "lo", "up")
             try await Self.command("ip", "-n", name(node), "link", "set", "eth0", "up")

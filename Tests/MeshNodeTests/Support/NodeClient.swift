@@ -56,7 +56,8 @@ struct NodeClient: Sendable {
         }
         let received = response.headers.map { ($0.name.lowercased(), $0.value) }
         return Reply(
-            status: Int(response.status.code), fields: Dictionary(received) { first, _ in first }, body: data, pieces: pieces)
+            status: Int(response.status.code), fields: Dictionary(received) { first, _ in first }, body: data,
+            pieces: pieces)
     }
 
     // MARK: What most tests do

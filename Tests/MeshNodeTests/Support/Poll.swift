@@ -27,7 +27,8 @@ func poll<Answer>(
 
 /// As `poll`, for a claim that is true or not.
 func pollUntil(
-    _ claim: String, within limit: Duration, every interval: Duration = .milliseconds(20), _ holds: () async throws -> Bool
+    _ claim: String, within limit: Duration, every interval: Duration = .milliseconds(20),
+    _ holds: () async throws -> Bool
 ) async throws {
     _ = try await poll(claim, within: limit, every: interval) { try await holds() ? true : nil }
 }

@@ -45,7 +45,8 @@ struct SoloNode {
     /// `meshnode init`; returns the administrator's password.
     func provision() async throws -> String {
         let outcome = try await ChildProcess.runMeshNode(["init", "--json", config])
-        guard outcome.status == 0, let password = try JSONDecoder().decode(JSONDocument.self, from: Data(outcome.output.utf8))["password"].text
+        guard outcome.status == 0,
+            let password = try JSONDecoder().decode(JSONDocument.self, from: Data(outcome.output.utf8))["password"].text
         else { throw DemoTrouble("init failed: \(outcome.complaints)") }
         return password
     }
@@ -54,7 +55,9 @@ struct SoloNode {
     func whileRunning<Result>(_ body: (ChildProcess) async throws -> Result) async throws -> Result {
         let agent = try ChildProcess.meshNode(["run", "--config", config, "--until-input-ends"])
         do {
-            try await pollUntil("the agent is ready", within: .seconds(15)) { try await client.get("/health/ready").status == 200 }
+            try await pollUntil("the agent is ready", within: .seconds(15)) {
+                try await client.get("/health/ready").status == 200
+            }
             let result = try await body(agent)
             await agent.stop()
             return result
