@@ -41,6 +41,14 @@ enum DeterminismGate {
 
 /// A process of our own, and what it says.
 final class Child {
+    /// How it ended. A trap is a process ended by its own fault; a kill, for want of memory or by a person, is none.
+    struct End {
+        let output: String
+        let errors: String
+        let status: Int32
+        let isTrap: Bool
+    }
+
     private let process = Process()
     private let output = Pipe()
     private let errors = Pipe()
@@ -59,13 +67,14 @@ final class Child {
     }
 
     /// Waits for its end. What it says must fit the pipes' buffers in turn: first all output is read, then the errors.
-    func finish() -> (output: String, errors: String, status: Int32) {
+    func finish() -> End {
         let said = output.fileHandleForReading.readDataToEndOfFile()
         let complaints = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        return (
-            String(decoding: said, as: UTF8.self), String(decoding: complaints, as: UTF8.self),
-            process.terminationStatus
-        )
+        let isTrap = process.terminationReason == .uncaughtSignal
+            && [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE].contains(process.terminationStatus)
+        return End(
+            output: String(decoding: said, as: UTF8.self), errors: String(decoding: complaints, as: UTF8.self),
+            status: process.terminationStatus, isTrap: isTrap)
     }
 }

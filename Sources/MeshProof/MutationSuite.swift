@@ -3,34 +3,36 @@ import Primitives
 import Simulator
 
 /// `meshproof mutations`: plants each bug of `PlantedBug` in turn and plays seeds until something finds it, in a process
-/// of its own, since many bugs are found by a trap. What the swarm does not find, the stories under simulations/ may.
+/// of its own, since many bugs are found by a trap. What the swarm does not find, the stories under simulations/ may:
+/// because a checker complains ("broken"), or because the story goes otherwise than it was written down.
 struct MutationSuite {
     let seedsMax: Int
     let only: [String]?
 
     private struct Finding {
-        let bug: PlantedBug
+        let bug: String
         /// Nil: nothing found it.
         let seeds: Int?
         let finder: String
     }
 
-    func run() throws {
+    /// What is judged first: the same seeds and stories with nothing planted must pass, or "found" means nothing.
+    private static let noBug = "none"
+
+    func run() async throws {
         #if MUTATIONS
-            let bugs = PlantedBug.allCases.filter { only?.contains($0.rawValue) ?? true }
+            let bugs = PlantedBug.allCases.map(\.rawValue).filter { only?.contains($0) ?? true }
+            let control = try judge(Self.noBug, try child(Self.noBug).finish())
+            guard control.finder.isEmpty else { throw ProofError("with nothing planted: \(row(control))") }
             var findings: [Finding] = []
-            let width = Proof.processors
-            for start in stride(from: 0, to: bugs.count, by: width) {
-                let batch = try bugs[start..<min(start + width, bugs.count)].map { bug in
-                    (bug, try Child(CommandLine.arguments[0], ["mutant", bug.rawValue, "\(seedsMax)"]))
+            try await withThrowingTaskGroup(of: Finding.self) { group in
+                for (place, bug) in bugs.enumerated() {
+                    if place >= Proof.processors, let finding = try await group.next() { note(finding, &findings) }
+                    group.addTask { try judge(bug, try child(bug).finish()) }
                 }
-                for (bug, child) in batch {
-                    let finding = judge(bug, child.finish())
-                    Self.say(row(finding))
-                    findings.append(finding)
-                }
+                while let finding = try await group.next() { note(finding, &findings) }
             }
-            let caught = findings.filter { $0.finder != "" }
+            let caught = findings.filter { !$0.finder.isEmpty }
             let seeds = findings.map { $0.seeds ?? .max }.sorted()
             let median = seeds.isEmpty ? 0 : seeds[seeds.count / 2]
             Self.say("\n\(caught.count) of \(findings.count) bugs found, median \(median) seeds")
@@ -40,21 +42,34 @@ struct MutationSuite {
         #endif
     }
 
+    private func child(_ bug: String) throws -> Child {
+        try Child(CommandLine.arguments[0], ["mutant", bug, "\(seedsMax)"])
+    }
+
+    private func note(_ finding: Finding, _ findings: inout [Finding]) {
+        Self.say(row(finding))
+        findings.append(finding)
+    }
+
     private func row(_ finding: Finding) -> String {
         let seeds = finding.seeds.map(String.init) ?? "-"
         return "| `\(finding.bug)` | \(finding.finder.isEmpty ? "NOT FOUND" : finding.finder) | \(seeds) |"
     }
 
-    private func judge(_ bug: PlantedBug, _ end: (output: String, errors: String, status: Int32)) -> Finding {
-        let seeds = end.output.split(separator: "\n").last { $0.hasPrefix("seed ") }.flatMap { Int($0.dropFirst(5)) }
-        if let found = end.output.split(separator: "\n").last(where: { $0.hasPrefix("found ") }) {
-            return Finding(bug: bug, seeds: seeds, finder: String(found.dropFirst(6)))
+    private func judge(_ bug: String, _ end: Child.End) throws -> Finding {
+        let lines = end.output.split(separator: "\n")
+        func last(_ word: String) -> String? {
+            lines.last { $0.hasPrefix(word + " ") }.map { String($0.dropFirst(word.count + 1)) }
         }
-        if let found = end.output.split(separator: "\n").last(where: { $0.hasPrefix("story ") }) {
-            return Finding(bug: bug, seeds: nil, finder: String(found.dropFirst(6)))
+        let story = last("story")
+        let seeds = story == nil ? last("seed").flatMap { Int($0) } : nil
+        if let found = last("found") { return Finding(bug: bug, seeds: seeds, finder: found) }
+        if end.isTrap {
+            let finder = Self.trap(in: end.errors) + (story.map { ", \($0)" } ?? "")
+            return Finding(bug: bug, seeds: seeds, finder: finder)
         }
-        guard end.status != 0 else { return Finding(bug: bug, seeds: nil, finder: "") }
-        return Finding(bug: bug, seeds: seeds, finder: Self.trap(in: end.errors))
+        guard end.status == 0 else { throw ProofError("\(bug): ended with \(end.status): \(end.errors.prefix(400))") }
+        return Finding(bug: bug, seeds: nil, finder: "")
     }
 
     /// The place of the first frame that is of our sources: optimised code keeps no messages.
@@ -69,12 +84,9 @@ struct MutationSuite {
     /// Plays seeds with the bug until one fails, then stories. Says which seed it plays before it plays it.
     static func runMutant(_ arguments: [String]) async throws {
         #if MUTATIONS
-            guard arguments.count >= 2, let bug = PlantedBug(rawValue: arguments[0]),
-                let seedsMax = UInt64(arguments[1])
-            else {
-                throw ProofError("mutant BUG SEEDS")
-            }
-            PlantedBug.current = bug
+            guard arguments.count == 2, let seedsMax = UInt64(arguments[1]) else { throw ProofError("mutant BUG N") }
+            PlantedBug.current = PlantedBug(rawValue: arguments[0])
+            guard PlantedBug.current != nil || arguments[0] == noBug else { throw ProofError("no bug \(arguments[0])") }
             for seed in 1...max(1, seedsMax) where seedsMax > 0 {
                 say("seed \(seed)")
                 var swarm = Swarm()
@@ -94,9 +106,15 @@ struct MutationSuite {
             $0.hasSuffix(".scenario")
         }
         for name in names.sorted() {
+            say("story \(name)")
             let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
             var runner = ScenarioRunner(try ScenarioParser.parse(text))
-            guard try runner.run().passed else { return say("story \(name)") }
+            let outcome = try? runner.run()
+            if let outcome, outcome.passed { continue }
+            let failures = outcome?.failures ?? ["a command could not be obeyed"]
+            FileHandle.standardError.write(Data(failures.joined(separator: "\n").utf8))
+            let isBroken = failures.contains { $0.hasPrefix("broken: ") }
+            return say("found \(name.dropLast(".scenario".count)) (\(isBroken ? "broken" : "told otherwise"))")
         }
     }
 

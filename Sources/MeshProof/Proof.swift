@@ -21,13 +21,14 @@ struct Proof {
         let command = arguments.isEmpty ? "" : arguments.removeFirst()
         do {
             switch command {
-            case "swarm":
+            case "swarm": try TrapWatch(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
+            case "swarm-part":
                 try await SwarmRunner(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "hashes": await DeterminismGate.printHashes(try range(arguments.first))
             case "determinism":
                 try await DeterminismGate.compare(try range(arguments.first), other: arguments.dropFirst().first)
             case "mutations":
-                try MutationSuite(
+                try await MutationSuite(
                     seedsMax: option("--seeds", in: arguments).flatMap(Int.init) ?? 200,
                     only: option("--only", in: arguments).map { $0.split(separator: ",").map(String.init) }
                 ).run()

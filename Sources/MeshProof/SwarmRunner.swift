@@ -3,17 +3,20 @@ import Primitives
 import Simulator
 
 /// `meshproof swarm`: many seeds on every processor; what fails is shrunk and printed with the command that replays it.
+/// A trap ends the process that plays, so that is a child (`swarm-part`), and `TrapWatch` tells which seed it was.
 struct SwarmRunner {
     let seeds: ClosedRange<UInt64>
     let isJSON: Bool
 
     func run() async throws {
-        let fleet = SwarmFleet(Swarm(), workers: Proof.processors)
+        var fleet = SwarmFleet(Swarm(), workers: Proof.processors)
+        fleet.announce = { TrapWatch.note(.begun, $0) }
         var summary = SwarmSummary()
         let begin = Date()
         await fleet.run(seeds) { report in
             summary.add(report)
             if !report.violations.isEmpty { tell(report, fleet) }
+            TrapWatch.note(.ended, report.seed)
             return true
         }
         let wall = Date().timeIntervalSince(begin)

@@ -7,6 +7,8 @@ package struct SwarmFleet: Sendable {
     package let workers: Int
     /// Every seed of this many also checks every core's invariants after every step, which costs several times the run.
     package var thoroughEvery: UInt64 = 16
+    /// Told of every seed before it is played: what a trap leaves behind.
+    package var announce: (@Sendable (UInt64) -> Void)?
 
     package init(_ swarm: Swarm, workers: Int) {
         precondition(workers > 0, "\(workers) workers play nothing")
@@ -16,6 +18,7 @@ package struct SwarmFleet: Sendable {
 
     /// One seed, as the fleet plays it.
     package func play(_ seed: UInt64) -> Swarm.Report {
+        announce?(seed)
         var swarm = swarm
         swarm.checksEveryStep = swarm.checksEveryStep && seed.isMultiple(of: thoroughEvery)
         return swarm.run(seed: seed)
