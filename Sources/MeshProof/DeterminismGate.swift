@@ -46,7 +46,10 @@ final class Child {
         let output: String
         let errors: String
         let status: Int32
-        let isTrap: Bool
+        let isSignal: Bool
+        var isTrap: Bool {
+            isSignal && [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE].contains(status)
+        }
     }
 
     private let process = Process()
@@ -71,10 +74,8 @@ final class Child {
         let said = output.fileHandleForReading.readDataToEndOfFile()
         let complaints = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        let isTrap = process.terminationReason == .uncaughtSignal
-            && [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE].contains(process.terminationStatus)
         return End(
             output: String(decoding: said, as: UTF8.self), errors: String(decoding: complaints, as: UTF8.self),
-            status: process.terminationStatus, isTrap: isTrap)
+            status: process.terminationStatus, isSignal: process.terminationReason == .uncaughtSignal)
     }
 }

@@ -114,7 +114,7 @@ struct FollowerReads: Sendable {
             for id in ready.ids { body(id, planted(.readBeforeApplied) ? .zero : ready.index) }
             count -= ready.ids.count
         }
-        confirmed.removeAll { $0.index <= applied }
+        confirmed.removeAll { $0.index <= applied || planted(.readBeforeApplied) }
     }
 
     /// When a ticket must next be sent again.
