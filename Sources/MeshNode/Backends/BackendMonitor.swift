@@ -70,7 +70,7 @@ package final class BackendMonitor: Sendable {
         await withDiscardingTaskGroup { group in
             // Apart from the looks: a check of a slow machine takes seconds.
             group.addTask {
-                for await _ in looks where await self.checker.runDue(on: pool) { self.publishCatalogue() }
+                for await _ in looks { await self.checker.runDue(on: pool) { self.publishCatalogue() } }
             }
             while !Task.isCancelled {
                 await look(pool)

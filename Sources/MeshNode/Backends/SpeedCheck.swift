@@ -4,7 +4,8 @@ import NodeCore
 import Primitives
 
 /// Measures how fast a backend reads and writes with one model, by tiny prompts of this node's own; the best try counts,
-/// because whatever disturbs a try only makes it slower.
+/// because whatever disturbs a try only makes it slower. Each better figure is told at once: for a first prompt a rough
+/// one beats none.
 ///
 /// Gives way: the first prompt that arrives at this node ends it (`SpeedCheckQuery.cancel`). It never loads a model; the
 /// caller checks for models that are in memory.
@@ -38,8 +39,10 @@ struct SpeedCheck {
     ///   - random: drawn from; makes the prompts differ, so that no server answers from its cache.
     ///   - isDisturbed: whether prompts are being served here.
     ///   - announce: told of each try's query before it starts, to cancel it, and nil after it.
+    ///   - improved: told the best so far whenever it got better.
     func run(
-        tries: Int, random: inout SeededRandom, isDisturbed: () -> Bool, announce: (SpeedCheckQuery?) -> Void
+        tries: Int, random: inout SeededRandom, isDisturbed: () -> Bool, announce: (SpeedCheckQuery?) -> Void,
+        improved: (SpeedBoard.Speed) -> Void
     ) async -> Finding {
         var best = SpeedBoard.Speed()
         var barrenTries = 0
@@ -58,6 +61,7 @@ struct SpeedCheck {
             barrenTries = isBetter ? 0 : barrenTries + 1
             best.prefill = [best.prefill, speed.prefill].compactMap(\.self).max()
             best.decode = [best.decode, speed.decode].compactMap(\.self).max()
+            if isBetter { improved(best) }
             if barrenTries == Self.barrenTriesMax { break }
         }
         return .measured(best)

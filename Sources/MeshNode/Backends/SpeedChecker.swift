@@ -38,9 +38,8 @@ final class SpeedChecker: Sendable {
         query?.cancel()
     }
 
-    /// Runs the checks that are due. Returns whether a speed was found.
-    func runDue(on pool: NIOLoopBound<UpstreamPool>) async -> Bool {
-        var hasFound = false
+    /// Runs the checks that are due, and says so whenever a speed was found.
+    func runDue(on pool: NIOLoopBound<UpstreamPool>, found: () -> Void) async {
         for (backend, model) in candidates() {
             let key = Key(backend: backend, model: model)
             let local = backends[backend]
@@ -51,19 +50,20 @@ final class SpeedChecker: Sendable {
             guard let tries else { continue }
             let check = SpeedCheck(pool: pool, backend: local, model: model, now: { [core] in core.now() })
             var random = draw
+            func note(_ speed: SpeedBoard.Speed) {
+                local.speeds.note(model, checked: speed, now: core.now())
+                found()
+            }
             let finding = await check.run(
                 tries: tries, random: &random, isDisturbed: { isBusy },
-                announce: { query in state.withLock { $0.query = query } })
+                announce: { query in state.withLock { $0.query = query } }, improved: note)
             switch finding {
-            case .gaveWay: return hasFound
+            case .gaveWay: return
             case .failed: break
-            case .measured(let speed):
-                local.speeds.note(model, checked: speed, now: core.now())
-                hasFound = true
+            case .measured(let speed): note(speed)
             }
             state.withLock { $0.plans[key]?.noteChecked(now: core.now()) }
         }
-        return hasFound
     }
 
     private var isBusy: Bool { backends.contains { $0.desk.counts.running + $0.desk.counts.queued > 0 } }
