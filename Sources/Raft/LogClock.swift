@@ -18,7 +18,8 @@ struct LogClock: Sendable {
     }
 
     func time(at now: Instant) -> LogTime {
-        now > baseAt ? base + (now - baseAt) * (planted(.logTimeRunsFast) ? 2 : 1) : base
+        if planted(.logTimeRunsFast), now > baseAt { return base + (now - baseAt) + (now - baseAt) }
+        return now > baseAt ? base + (now - baseAt) : base
     }
 
     /// The leader's message said `time`. Its older statements, delayed on the way, change nothing.
