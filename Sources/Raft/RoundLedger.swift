@@ -50,7 +50,7 @@ struct RoundLedger: Sendable {
         let answered = open.prefix { $0.number <= number }
         if let latest = planted(.leaseFromAnswer) ? open.last : answered.last { promisedSentAt = latest.sentAt }
         open.removeFirst(answered.count)
-        promisedUntil = promisedSentAt.map { $0 + lease * (planted(.leaseTooLong) ? 2 : 1) }
+        promisedUntil = promisedSentAt.map { $0 + (planted(.leaseTooLong) ? lease + lease : lease) }
     }
 
     /// The lease is shorter from now on, also where it counts from an earlier round.
