@@ -42,11 +42,11 @@ test-packages:
 # Suites that start real agents or a browser want the machine to themselves.
 WHOLE_MACHINE := RealProcesses|MeshNodeTests\.BrowserTests
 
-# One configuration for both steps, so that nothing is built twice. The last lines are the test library's own summary.
+# One configuration for both steps, so that nothing is built twice. What failed is repeated where people look: at the end.
 test: test-packages
 	swift build -c release --build-tests $(CHECKED)
-	swift test -c release --skip-build --disable-xctest --skip '$(WHOLE_MACHINE)'
-	swift test -c release --skip-build --disable-xctest --filter '$(WHOLE_MACHINE)' --no-parallel
+	@scripts/run-tests.sh --skip '$(WHOLE_MACHINE)'
+	@scripts/run-tests.sh --filter '$(WHOLE_MACHINE)' --no-parallel
 
 demo: packages $(MESHNODE)
 	$(MESHNODE) demo

@@ -92,11 +92,11 @@ package struct Endpoint: Hashable, Comparable, Sendable, CustomStringConvertible
             }
             return result
         }
-        guard let gap = text.firstRange(of: "::") else {
+        guard let gap = text.utf8.indices.first(where: { text.utf8[$0...].starts(with: "::".utf8) }) else {
             guard let all = parse(text), all.count == 8 else { return nil }
             return all
         }
-        guard let left = parse(text[..<gap.lowerBound]), let right = parse(text[gap.upperBound...]),
+        guard let left = parse(text[..<gap]), let right = parse(text[gap...].dropFirst(2)),
             left.count + right.count < 8
         else { return nil }
         return left + Array(repeating: 0, count: 8 - left.count - right.count) + right

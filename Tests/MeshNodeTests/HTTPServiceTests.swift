@@ -122,7 +122,7 @@ struct HTTPServiceTests {
     @Test("missing interface files are named, not fatal")
     func missingFiles() throws {
         let empty = try TestFolder([:])
-        #expect(throws: StartFailure.self) { _ = try InterfaceFiles(folder: empty.url) }
+        #expect(throws: StartFailure.self) { _ = try InterfaceFiles(folder: empty.url.path) }
     }
 
     /// Self-signed for localhost, made for these tests and of use nowhere else.

@@ -50,7 +50,7 @@ struct TestNode: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let service = try await HTTPService.make(
-            config: config, core: core, secrets: secrets, files: InterfaceFiles(folder: folder.url), hooks: hooks,
+            config: config, core: core, secrets: secrets, files: InterfaceFiles(folder: folder.url.path), hooks: hooks,
             passwordLimits: .minimal, logger: logger, onRunning: { announce.yield($0) })
         let group = ServiceGroup(services: [service], logger: logger)
         let running = Task { try await group.run() }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Primitives
+import UVLoop
 
 /// `meshnode bench mesh`: five real agents on loopback, measured from outside.
 struct BenchMesh: AsyncParsableCommand {
@@ -34,7 +35,7 @@ struct BenchMesh: AsyncParsableCommand {
             let ready = try await DemoReadiness.wait(nodes, children, account: account, atMost: .seconds(60))
             try await measureFailover(nodes, children, key: ready.apiKey)
             try children.start(
-                Self.emptyAgent, DemoFiles.ownBinary, ["bench", "empty-agent"], log: "\(directory)/empty-agent.log")
+                Self.emptyAgent, OwnBinary.path, ["bench", "empty-agent"], log: "\(directory)/empty-agent.log")
             try await measureIdle(nodes.map(\.name) + [Self.emptyAgent], children)
         }
     }

@@ -3,6 +3,7 @@ import Foundation
 import NodeCore
 import Primitives
 import Synchronization
+import UVLoop
 
 /// The demo from start to end: provision, start, wait until it is useful, watch, stop.
 enum DemoMesh {
@@ -111,7 +112,7 @@ final class DemoChildren: Sendable {
 
     func start(_ node: DemoNode) throws {
         try start(
-            node.name, DemoFiles.ownBinary, ["run", "--config", node.config, "--until-input-ends"], log: node.log)
+            node.name, OwnBinary.path, ["run", "--config", node.config, "--until-input-ends"], log: node.log)
     }
 
     func start(_ name: String, _ program: String, _ arguments: [String], log: String) throws {
@@ -160,12 +161,5 @@ final class DemoChildren: Sendable {
         DispatchQueue.global().asyncAfter(deadline: .now() + 5, execute: insistence)
         for child in all { child.process.waitUntilExit() }
         insistence.cancel()
-    }
-}
-
-enum DemoFiles {
-    /// The running program itself.
-    static var ownBinary: String {
-        (Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])).resolvingSymlinksInPath().path
     }
 }

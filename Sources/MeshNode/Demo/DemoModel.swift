@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NodeCore
 import Primitives
+import UVLoop
 
 /// What answers prompts in the demo: a real small model from two pinned Python packages, a real Ollama if one runs here,
 /// or, where neither can be had, the built-in backend that says of itself what it is.
@@ -104,7 +105,7 @@ struct DemoModel {
     }
 
     static func resource(_ name: String) -> String {
-        let folder = URL(fileURLWithPath: DemoFiles.ownBinary).deletingLastPathComponent()
+        let folder = URL(fileURLWithPath: OwnBinary.folder)
         let candidates = ["MeshNode_MeshNode.resources/Model", "MeshNode_MeshNode.bundle/Contents/Resources/Model"]
         let found = candidates.map { folder.appendingPathComponent("\($0)/\(name)").path }
         return found.first { FileManager.default.fileExists(atPath: $0) } ?? found[0]

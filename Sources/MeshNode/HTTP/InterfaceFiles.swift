@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Primitives
+import UVLoop
 
 /// The web interface's files, read once at start and served from memory.
 ///
@@ -21,53 +22,46 @@ package struct InterfaceFiles: Sendable {
 
     private let files: [String: File]
 
-    /// Relative paths, sorted.
+    /// Sorted.
     package var names: [String] { files.keys.sorted() }
 
     /// The folder that holds `index.html`; looks beside the running binary, as every platform lays it out.
-    package static func locate() throws(StartFailure) -> URL {
-        let binary = Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
-        let folder = binary.resolvingSymlinksInPath().deletingLastPathComponent()
-        // A test bundle on macOS lies three folders deeper than the resources.
-        let roots = [folder, folder.appendingPathComponent("../../.."), Bundle.main.bundleURL]
+    package static func locate() throws(StartFailure) -> String {
+        let folder = OwnBinary.folder
         let layouts = [
             "\(folderName).resources/Files", "\(folderName).bundle/Contents/Resources/Files",
             "\(folderName).bundle/Files",
         ]
-        for root in roots {
-            for layout in layouts {
-                let candidate = root.appendingPathComponent(layout).standardizedFileURL
-                if FileManager.default.fileExists(atPath: candidate.appendingPathComponent("index.html").path) {
-                    return candidate
-                }
+        // A test bundle on macOS lies three folders deeper than the resources.
+        for root in [folder, folder + "/../../.."] {
+            for layout in layouts where (try? FileStatus("\(root)/\(layout)/index.html")) != nil {
+                return "\(root)/\(layout)"
             }
         }
         throw StartFailure(
             "the interface's files are missing: keep the folder \(folderName).resources (\(folderName).bundle on macOS) "
-                + "beside the binary, in \(folder.path)")
+                + "beside the binary, in \(folder)")
     }
 
-    package init(folder: URL) throws(StartFailure) {
-        let found = FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String } ?? []
+    package init(folder: String) throws(StartFailure) {
         var files: [String: File] = [:]
         var total = 0
-        for name in found.sorted() {
-            let url = folder.appendingPathComponent(name)
-            guard (try? url.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile) == true else { continue }
-            let data: Data
-            do { data = try Data(contentsOf: url) } catch {
-                throw StartFailure("cannot read \(url.path): \(error.localizedDescription)")
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder))?.sorted() ?? [] {
+            let path = "\(folder)/\(name)"
+            guard (try? FileStatus(path).kind) == .file else { continue }
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw StartFailure("cannot read \(path): \(String(cString: strerror(errno)))")
             }
             total += data.count
             guard total <= Self.totalBytesMax else {
                 throw StartFailure(
-                    "\(folder.path) holds more than \(Self.totalBytesMax) bytes; it should hold the interface alone")
+                    "\(folder) holds more than \(Self.totalBytesMax) bytes; it should hold the interface alone")
             }
             files[name] = File(
                 bytes: ByteBuffer(bytes: data), contentType: Self.contentType(of: name),
                 entityTag: "\"" + Hex.encode(SHA256.hash(data: data).prefix(16)) + "\"")
         }
-        guard files["index.html"] != nil else { throw StartFailure("\(folder.path) has no index.html") }
+        guard files["index.html"] != nil else { throw StartFailure("\(folder) has no index.html") }
         self.files = files
     }
 

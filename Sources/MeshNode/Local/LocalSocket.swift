@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import NodeCore
+import UVLoop
 
 /// The Unix socket on which an agent hears its own machine's command line: where it lies, whether an agent holds it, and
 /// the steps of taking it. NIO removes it when the agent stops listening.
@@ -42,10 +43,8 @@ package struct LocalSocket: Hashable, Sendable {
 
     /// Who holds the name at this moment. Changes nothing.
     package func occupant() async -> Occupant {
-        guard let kind = (try? FileManager.default.attributesOfItem(atPath: path))?[.type] as? FileAttributeType else {
-            return .nobody
-        }
-        guard kind == .typeSocket else { return .unknown("it is no socket") }
+        guard let status = try? FileStatus(path, followsLinks: false) else { return .nobody }
+        guard status.kind == .socket else { return .unknown("it is no socket") }
         do {
             try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connect(unixDomainSocketPath: path).get().close()
@@ -60,9 +59,7 @@ package struct LocalSocket: Hashable, Sendable {
     }
 
     /// Whose socket it is; nil where there is none.
-    package var owner: uid_t? {
-        ((try? FileManager.default.attributesOfItem(atPath: path))?[.ownerAccountID] as? NSNumber)?.uint32Value
-    }
+    package var owner: uid_t? { try? FileStatus(path, followsLinks: false).owner }
 
     /// Checks that the configured socket can be listened on, and frees its name where an agent left it behind. Nil where
     /// the data directory's path is too long for a socket: the node works without one, and its log says so.
@@ -107,13 +104,13 @@ enum RuntimeDirectory {
     /// Makes it where it is missing. Refuses one that others own or may enter: they could put a socket of theirs there.
     static func prepare(_ path: String, configuration: String) throws(ConfigError) {
         try DataDirectory.makeDirectory(path)
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue ?? 0
-        let owner = (attributes?[.ownerAccountID] as? NSNumber)?.uint32Value
-        guard mode & 0o077 == 0, owner == geteuid() else {
+        // Not what a link points to: whoever owns the link could point it elsewhere.
+        let status = try? FileStatus(path, followsLinks: false)
+        guard let status, status.isPrivate, status.owner == geteuid() else {
             throw ConfigError(
                 file: configuration, key: "runtime_dir",
-                problem: "\(path) has mode \(String(mode, radix: 8)) and owner \(owner.map { "\($0)" } ?? "unknown")",
+                problem: "\(path) has mode \(status?.octalMode ?? "unknown") "
+                    + "and owner \(status.map { "\($0.owner)" } ?? "unknown")",
                 advice: "give it to this agent's user alone ('chmod 700 \(path)')")
         }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Primitives
 import Raft
+import UVLoop
 
 /// Why an operation on the data directory failed.
 package enum DiskError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -171,7 +172,9 @@ package final class DurableDirectory: DiskReader {
 
     private func descriptor(of file: String) throws(DiskError) -> Int32 {
         if let descriptor = descriptors[file] { return descriptor }
-        precondition(!file.isEmpty && !file.contains("/") && file != Self.lockName, "\(file) is no file of the log")
+        precondition(
+            !file.isEmpty && !file.utf8.contains(UInt8(ascii: "/")) && file != Self.lockName,
+            "\(file) is no file of the log")
         if descriptors.count >= Self.descriptorMax {
             for descriptor in descriptors.values { close(descriptor) }
             descriptors.removeAll(keepingCapacity: true)
@@ -188,18 +191,18 @@ package final class DurableDirectory: DiskReader {
 
     // MARK: The system
 
-    /// Asked through Foundation: `stat` belongs to a different module in every set of imports.
     private static func checkAccess(path: String) throws(DiskError) {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-            let owner = (attributes[.ownerAccountID] as? NSNumber)?.uint32Value,
-            let bits = (attributes[.posixPermissions] as? NSNumber)?.intValue
-        else { throw .failed(path: path, call: "stat", code: errno) }
-        guard owner == geteuid() else {
-            throw .refused(path: path, reason: "belongs to user \(owner), not to \(geteuid()); change its owner")
+        let status: FileStatus
+        do throws(UVError) { status = try FileStatus(path) } catch {
+            // libuv's codes are the system's, negated.
+            throw .failed(path: path, call: "stat", code: -error.code)
         }
-        guard bits & 0o077 == 0 else {
-            let mode = String(bits, radix: 8)
-            throw .refused(path: path, reason: "has mode \(mode), so others may enter it; run chmod 700 on it")
+        guard status.owner == geteuid() else {
+            throw .refused(path: path, reason: "belongs to user \(status.owner), not to \(geteuid()); change its owner")
+        }
+        guard status.isPrivate else {
+            throw .refused(
+                path: path, reason: "has mode \(status.octalMode), so others may enter it; run chmod 700 on it")
         }
     }
 
@@ -215,13 +218,7 @@ package final class DurableDirectory: DiskReader {
         return lock
     }
 
-    /// Contents and length on stable storage. On Darwin fsync stops at the drive's cache; F_FULLFSYNC does not.
     private static func sync(_ descriptor: Int32, path: String) throws(DiskError) {
-        #if canImport(Darwin)
-            let result = fcntl(descriptor, F_FULLFSYNC)
-        #else
-            let result = fdatasync(descriptor)
-        #endif
-        guard result == 0 else { throw .failed(path: path, call: "sync", code: errno) }
+        guard StableStorage.sync(descriptor) else { throw .failed(path: path, call: "sync", code: errno) }
     }
 }
