@@ -49,7 +49,7 @@ struct TestNode: Sendable {
         let folder = try TestFolder(files)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let service = try await HTTPService.make(
+        let service = try HTTPService.make(
             config: config, core: core, secrets: secrets, files: InterfaceFiles(folder: folder.url.path), hooks: hooks,
             passwordLimits: .minimal, logger: logger, onRunning: { announce.yield($0) })
         let group = ServiceGroup(services: [service], logger: logger)
@@ -65,7 +65,7 @@ struct TestNode: Sendable {
     func makeSecond(_ http: NodeConfig.HTTP) async throws(StartFailure) -> HTTPService {
         var config = service.surface.config
         config.http = http
-        return try await HTTPService.make(
+        return try HTTPService.make(
             config: config, core: core, secrets: secrets, files: service.surface.files, passwordLimits: .minimal,
             logger: Logger(label: "second"))
     }

@@ -32,9 +32,9 @@ package struct HTTPService: Service {
         passwordLimits: PasswordHash.Limits = .standard, departure: Departure = Departure(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
-    ) async throws(StartFailure) -> HTTPService {
+    ) throws(StartFailure) -> HTTPService {
         try checkListener(config.http)
-        let surface = try await HTTPSurface(
+        let surface = try HTTPSurface(
             config: config, core: core, secrets: secrets, files: files, hooks: hooks, passwordLimits: passwordLimits,
             departure: departure)
         let gateway = hooks.handlers(surface)

@@ -35,7 +35,7 @@ package struct HTTPSurface: Sendable {
     init(
         config: NodeConfig, core: any MeshCore, secrets: NodeSecrets, files: InterfaceFiles, hooks: GatewayHooks,
         passwordLimits: PasswordHash.Limits, departure: Departure
-    ) async throws(StartFailure) {
+    ) throws(StartFailure) {
         self.core = core
         valueQueues = ValueQueues(core: core)
         self.config = config
@@ -48,7 +48,7 @@ package struct HTTPSurface: Sendable {
         requestLimit = RateLimiter(perMinute: perMinute, burst: perMinute)
         routeEvents = hooks.routeEvents
         startedAt = core.now()
-        issuer = await TokenIssuer(core: core, key: secrets.tokenKey)
+        issuer = TokenIssuer(core: core, secrets: secrets)
         passwords = try PasswordChecker(limits: passwordLimits)
         loginGuard = LoginGuard(attemptsPerMinute: config.limits.loginAttemptsPerMinute)
         browserRefresher = BrowserRefresher(secrets: secrets, isSecure: config.http.certificateFile != nil)

@@ -6,7 +6,7 @@ import SecureChannel
 /// The secrets that one node's HTTP side holds, all derived from its identity, each for one purpose. They are the same
 /// after every start, so that tokens and browser cookies outlive a restart, and they never leave the node.
 package struct NodeSecrets: Sendable {
-    package let tokenKey: TokenSigningKey
+    private let tokenSeed: SymmetricKey
     /// Seals browser cookies.
     let cookieKey: SymmetricKey
 
@@ -14,9 +14,12 @@ package struct NodeSecrets: Sendable {
         func derive(_ purpose: String) -> SymmetricKey {
             identity.deriveLocalKey(purpose).withUnsafeBytes { SymmetricKey(data: $0) }
         }
-        tokenKey = TokenSigningKey(seed: derive("token signing"))
+        tokenSeed = derive("token signing")
         cookieKey = derive("browser cookies")
     }
+
+    /// Derived at each call.
+    package var tokenKey: TokenSigningKey { TokenSigningKey(seed: tokenSeed) }
 }
 
 /// One node's key for signing tokens.

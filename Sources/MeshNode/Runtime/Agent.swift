@@ -46,7 +46,7 @@ struct Agent {
             config: config, core: mesh.core, identity: data.identity,
             sealing: ChannelSealing(keys: keys), backendKeys: secrets.backendKeys)
         let departure = Departure()
-        let http = try await HTTPService.make(
+        let http = try HTTPService.make(
             config: config, core: mesh.core, secrets: NodeSecrets(data.identity),
             files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks,
             departure: departure, logger: logger,
