@@ -13,6 +13,7 @@ struct Proof {
         meshproof determinism A..B OTHER               the same hashes twice here, and by another build of meshproof
         meshproof history SEED FILE                    writes what the clients of one seed saw of values
         meshproof check FILE                           judges a history (JSON lines) by key
+        meshproof trace SEED FILE [--bug NAME]         writes what the consensus of one seed did, for the model
         meshproof speed [MINUTES]                      a healthy mesh with clients, on every processor
         """
 
@@ -37,6 +38,9 @@ struct Proof {
                 guard arguments.count == 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
                 try HistoryJudge.write(seed: seed, to: arguments[1])
             case "check": try HistoryJudge.judge(arguments.first ?? "")
+            case "trace":
+                guard arguments.count >= 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
+                try TraceWriter.write(seed: seed, to: arguments[1], bug: option("--bug", in: arguments))
             case "speed": try await SpeedTest(minutes: arguments.first.flatMap(Int.init) ?? 30).run()
             default: throw ProofError(usage)
             }

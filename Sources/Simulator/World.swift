@@ -60,6 +60,7 @@ package struct World: Sendable {
     var faults = FaultCounts()
     let isSealed: Bool
     package internal(set) var recording: Recording?
+    package internal(set) var protocolTrace: ProtocolTrace?
     var effects: [NodeEffect] = []
     /// An empty buffer that was one of effects before: reused, so that steps do not allocate.
     private var spareEffects: [NodeEffect] = []
@@ -179,6 +180,7 @@ package struct World: Sendable {
     }
 
     mutating func runEffects(of node: Int) {
+        if protocolTrace != nil { recordProtocol(of: node) }
         // An effect may make this very node step again (a write without a sync), so the buffers are local.
         var batch = spareEffects
         spareEffects = []
