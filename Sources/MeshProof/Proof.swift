@@ -24,6 +24,7 @@ struct Proof {
             switch command {
             case "swarm": try TrapWatch(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "swarm-part":
+                Child.endWithInput()
                 try await SwarmRunner(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "hashes": await DeterminismGate.printHashes(try range(arguments.first))
             case "determinism":
@@ -33,7 +34,9 @@ struct Proof {
                     seedsMax: option("--seeds", in: arguments).flatMap(Int.init) ?? 200,
                     only: option("--only", in: arguments).map { $0.split(separator: ",").map(String.init) }
                 ).run()
-            case "mutant": try await MutationSuite.runMutant(arguments)
+            case "mutant":
+                Child.endWithInput()
+                try await MutationSuite.runMutant(arguments)
             case "history":
                 guard arguments.count == 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
                 try HistoryJudge.write(seed: seed, to: arguments[1])

@@ -28,26 +28,17 @@ struct TrapWatch {
 
     /// Passes on what the child says. The seeds that it had not ended, if it ended by a trap.
     private func play(_ seeds: ClosedRange<UInt64>, isAloud: Bool) throws -> (status: Int32, suspects: [UInt64]?) {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-        process.arguments = ["swarm-part", "\(seeds.lowerBound)..\(seeds.upperBound)"] + (isJSON ? ["--json"] : [])
-        process.standardOutput = output
-        if !isAloud { process.standardError = FileHandle.nullDevice }
-        try process.run()
+        let child = try Child(
+            CommandLine.arguments[0],
+            ["swarm-part", "\(seeds.lowerBound)..\(seeds.upperBound)"] + (isJSON ? ["--json"] : []),
+            hidesErrors: !isAloud)
         var underWay: Set<UInt64> = []
-        var rest = Data()
-        while case let data = output.fileHandleForReading.availableData, !data.isEmpty {
-            rest += data
-            while let end = rest.firstIndex(of: 0x0A) {
-                let line = String(decoding: rest[..<end], as: UTF8.self)
-                rest = Data(rest[rest.index(after: end)...])
-                if !take(line, &underWay), isAloud { print(line) }
-            }
+        let end = child.finish { line in
+            if !take(line, &underWay), isAloud { print(line) }
         }
-        process.waitUntilExit()
-        let isTrap = process.terminationReason == .uncaughtSignal
-        return (process.terminationStatus, isTrap ? underWay.sorted() : nil)
+        guard end.isSignal else { return (end.status, nil) }
+        if end.isTrap { return (end.status, underWay.sorted()) }
+        throw ProofError("the seeds were not played to their end: their process was ended by signal \(end.status)")
     }
 
     /// False: not a line for us.
