@@ -18,6 +18,31 @@ struct MutationSuite {
 
     /// What is judged first: the same seeds and stories with nothing planted must pass, or "found" means nothing.
     private static let noBug = "none"
+    /// Each focus that some bug is looked for with, and the plain seeds.
+    private static let controls = [noBug] + Set(focus.values).map { "\(noBug)-\($0.rawValue)" }.sorted()
+    /// What every other seed looks at closely where it is known which side of the mesh a bug is on.
+    private static let focus: [PlantedBug: SwarmPlan.Focus] = {
+        var focus: [PlantedBug: SwarmPlan.Focus] = [:]
+        for bug in [
+            PlantedBug.voteComparesLength, .staleVotesCount, .restartForgetsPromise, .votesNearLeader,
+            .preVoteNearLeader, .roundsOfOtherTerms,
+        ] {
+            focus[bug] = .elections
+        }
+        for bug in [PlantedBug.handOverForgotten, .lateOrderObeyed, .staleAppendReplies, .followsOlderTerms] {
+            focus[bug] = .handOvers
+        }
+        for bug in [
+            PlantedBug.jointNeedsNewOnly, .changeDuringChange, .jointLeftEarly, .jointSkipped,
+            .configurationNotRolledBack,
+        ] {
+            focus[bug] = .membership
+        }
+        for bug in [PlantedBug.readContextReused, .followerReadWithoutRound] { focus[bug] = .reads }
+        for bug in [PlantedBug.faultyAcknowledges, .faultyVotes, .lossNotCounted, .damageIsTorn] { focus[bug] = .disks }
+        for bug in [PlantedBug.timeoutInOneStep, .shortPromiseCounts, .promiseNotDurable] { focus[bug] = .timeouts }
+        return focus
+    }()
     private static let otherwise = "(told otherwise)"
     /// A seed takes a second or less. One that takes this many never ends, and that is a find as well.
     private static let patience: UInt32 = 120
@@ -25,15 +50,16 @@ struct MutationSuite {
     func run() async throws {
         #if MUTATIONS
             let bugs = PlantedBug.allCases.map(\.rawValue).filter { only?.contains($0) ?? true }
-            let control = try judge(Self.noBug, try child(Self.noBug).finish())
-            guard control.finder.isEmpty else { throw ProofError("with nothing planted: \(row(control))") }
+            try await judge(all: Self.controls) { control in
+                guard control.finder.isEmpty else { throw ProofError("with nothing planted: \(row(control))") }
+            }
             var findings: [Finding] = []
-            try await withThrowingTaskGroup(of: Finding.self) { group in
-                for (place, bug) in bugs.enumerated() {
-                    if place >= Proof.processors, let finding = try await group.next() { note(finding, &findings) }
-                    group.addTask { try judge(bug, try child(bug).finish()) }
-                }
-                while let finding = try await group.next() { note(finding, &findings) }
+            let begin = Date()
+            try await judge(all: bugs) { finding in
+                findings.append(finding)
+                Self.say(row(finding))
+                let progress = "\(findings.count) of \(bugs.count) bugs, \(Int(Date().timeIntervalSince(begin))) s"
+                FileHandle.standardError.write(Data((progress + "\n").utf8))
             }
             let missed = findings.filter(\.finder.isEmpty).count
             let doubtful = findings.filter { $0.finder.hasSuffix(Self.otherwise) }.count
@@ -51,9 +77,15 @@ struct MutationSuite {
         try Child(CommandLine.arguments[0], ["mutant", bug, "\(seedsMax)"])
     }
 
-    private func note(_ finding: Finding, _ findings: inout [Finding]) {
-        Self.say(row(finding))
-        findings.append(finding)
+    /// As many at a time as there are processors; handed out in the order in which they end.
+    private func judge(all bugs: [String], take: (Finding) throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Finding.self) { group in
+            for (place, bug) in bugs.enumerated() {
+                if place >= Proof.processors, let finding = try await group.next() { try take(finding) }
+                group.addTask { try judge(bug, try child(bug).finish()) }
+            }
+            while let finding = try await group.next() { try take(finding) }
+        }
     }
 
     private func row(_ finding: Finding) -> String {
@@ -95,12 +127,16 @@ struct MutationSuite {
             let numbers = arguments.dropFirst().compactMap { UInt64($0) }
             guard let last = numbers.first, numbers.count < 3 else { throw ProofError("mutant BUG LAST [FIRST]") }
             let first = numbers.dropFirst().first ?? 1
-            PlantedBug.current = PlantedBug(rawValue: arguments[0])
-            guard PlantedBug.current != nil || arguments[0] == noBug else { throw ProofError("no bug \(arguments[0])") }
+            let name = arguments[0]
+            PlantedBug.current = PlantedBug(rawValue: name)
+            guard PlantedBug.current != nil || controls.contains(name) else { throw ProofError("no bug \(name)") }
+            let focus =
+                PlantedBug.current.flatMap { Self.focus[$0] }
+                ?? SwarmPlan.Focus(rawValue: String(name.dropFirst(noBug.count + 1)))
             for seed in first..<max(first, last + 1) {
                 say("seed \(seed)")
                 alarm(patience)
-                let report = swarm(for: seed).run(seed: seed)
+                let report = swarm(for: seed, focus).run(seed: seed)
                 guard let first = report.violations.first else { continue }
                 return say("found \(shortened(first))")
             }
@@ -109,13 +145,14 @@ struct MutationSuite {
         #endif
     }
 
-    /// Most bugs show at once. For the others it alternates, from the 41st seed on, with three nodes and few requests:
-    /// then one node's mistake makes a majority, and more trouble is seen in the same time.
-    private static func swarm(for seed: UInt64) -> Swarm {
+    /// Most bugs show at once. For the others it alternates, from the 41st seed on, with three nodes and few requests: then
+    /// one node's mistake makes a majority, and more trouble is seen in the same time.
+    private static func swarm(for seed: UInt64, _ focus: SwarmPlan.Focus?) -> Swarm {
         var swarm = Swarm()
+        if seed.isMultiple(of: 2) { swarm.focus = focus }
         swarm.checksEveryStep = seed.isMultiple(of: 4)
         swarm.duration = .seconds(40)
-        if seed > 40, !seed.isMultiple(of: 2) {
+        if seed > 40, seed % 4 < 2 {
             swarm.nodes = 3
             swarm.operationInterval = .milliseconds(150)
         }

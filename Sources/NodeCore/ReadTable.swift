@@ -55,7 +55,6 @@ struct ReadTable: Sendable {
     }
 
     mutating func takeReady(applied: LogIndex) -> [Read] {
-        let applied = planted(.readNotApplied) ? LogIndex(.max) : applied
         let ready = reads.filter { $0.index.map { $0 <= applied } ?? false }
         if !ready.isEmpty { reads.removeAll { $0.index.map { $0 <= applied } ?? false } }
         return ready

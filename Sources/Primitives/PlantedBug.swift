@@ -112,7 +112,7 @@
     case leaseByOneAnswer
     /// A leader without a quorum goes on leading.
     case noCheckQuorum
-    /// Answers to rounds of earlier terms count.
+    /// Answers to rounds of earlier terms count, and each leadership numbers its rounds anew.
     case roundsOfOtherTerms
     /// The lease counts from the latest round that was sent, not from the one that was answered.
     case leaseFromAnswer
@@ -124,7 +124,7 @@
     case shortPromiseCounts
     /// A voter promises a patience that a crash would make it forget.
     case promiseNotDurable
-    /// While the election timeout changes, leases go by the longer one.
+    /// While the election timeout changes, leases go by the longer one, whatever was promised.
     case timeoutInOneStep
 
     // MARK: Quorums
@@ -171,8 +171,6 @@
     case readJoinsOldRound
     /// A confirmed read does not wait until its index is applied.
     case readBeforeApplied
-    /// A node answers a read before it has applied the index that it waited for.
-    case readNotApplied
 
     // MARK: Snapshots
 

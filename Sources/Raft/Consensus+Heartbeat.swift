@@ -82,7 +82,7 @@ extension Consensus {
         if !reply.heard.isEmpty { members[slot].heard = reply.heard }
         guard reply.round > members[slot].answeredRound else { return }
         members[slot].answeredRound = reply.round
-        if reply.promise >= config.leasePromise || planted(.shortPromiseCounts) {
+        if reply.promise >= config.leasePromise || planted(.shortPromiseCounts) || planted(.timeoutInOneStep) {
             members[slot].promisedRound = reply.round
         }
         members[slot].lastStamp = reply.stamp

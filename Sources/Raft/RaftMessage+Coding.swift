@@ -22,6 +22,11 @@ extension RaftMessage {
         case snapshot, snapshotReply
     }
 
+    /// Whether a message that begins so is one of those that can be long.
+    package static func carriesEntries(tag: UInt8) -> Bool {
+        tag == Tag.append.rawValue || tag == Tag.snapshot.rawValue
+    }
+
     private enum OutcomeTag: UInt8 {
         case matched = 0
         case rejected, stale, lost

@@ -60,6 +60,7 @@ struct RoundLedger: Sendable {
 
     /// A new leadership: nothing of an earlier one counts.
     mutating func restart() {
+        if planted(.roundsOfOtherTerms) { last = 0 }
         confirmed = 0
         confirmedSentAt = nil
         promised = 0

@@ -16,6 +16,9 @@ package struct Checkers: Sendable {
 
     package init() {}
 
+    /// The node that led this term, as far as it is known.
+    func leader(of term: Term) -> Int? { leaders[term] }
+
     /// Returns what is wrong, or nil.
     package mutating func observe(_ event: NodeEvent, of node: Int) -> String? {
         switch event {

@@ -16,6 +16,7 @@ struct ClearFrameSealer: FrameSealer {
     static let headerBytes = 15
     /// A place that no node has makes a frame malformed.
     static let senderOffset = 1
+    static let recipientOffset = 2
 
     /// Everyone, by place: at most 64 nodes.
     private let nodes: [NodeID]

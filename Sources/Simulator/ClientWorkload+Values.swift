@@ -61,6 +61,11 @@ extension ClientWorkload {
         }
     }
 
+    mutating func startRead(on node: Int, _ world: inout World) {
+        let key = random.below(ValueClients.keyCount)
+        if values.busy[key] < ValueClients.overlapMax { read(key, on: node, &world) }
+    }
+
     private mutating func read(_ key: Int, on node: Int, _ world: inout World) {
         begin(key, .read, .single(nil), on: node, &world) { world, key in world.read(key, at: node) }
     }

@@ -52,6 +52,8 @@ package struct ClientWorkload: Sendable {
         package var burstPerMille = 0
         /// Store kilobytes instead of bytes, so that messages travel on streams.
         package var largePerMille = 0
+        /// Reads that go with each operation, each of another key.
+        package var readsBesides = 0
         package init() {}
     }
 
@@ -74,6 +76,9 @@ package struct ClientWorkload: Sendable {
         collect(&world)
         let count = strikes(habits.burstPerMille, .burst, &world) ? 30 : 1
         for _ in 0..<count { startOne(&world) }
+        for _ in 0..<habits.readsBesides {
+            if let node = awakeNode(world) { startRead(on: node, &world) }
+        }
     }
 
     private mutating func startOne(_ world: inout World) {

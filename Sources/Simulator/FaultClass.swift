@@ -40,6 +40,11 @@ package enum FaultClass: Int, CaseIterable, Sendable {
     /// A datagram arrived from another address than its sender's, as through a relay or a rebound NAT.
     case strangeSource
 
+    /// A datagram arrived seconds after those that were sent with it.
+    case straggler
+    /// A node spoke for the replica of another.
+    case impersonation
+
     // MARK: Disk
 
     /// A sync took longer than any healthy one takes.
@@ -108,6 +113,11 @@ package enum FaultClass: Int, CaseIterable, Sendable {
     case powerCutInRecovery
     /// A node came back with other parameters than before.
     case newConfiguration
+
+    /// A process ended and began again at once.
+    case bounce
+    /// Someone asked for a node to be taken out of the configuration.
+    case removal
 
     // MARK: Clients
 

@@ -29,10 +29,11 @@ struct LogChecker: Sendable {
     init(nodes: Int) { seen = Array(repeating: Seen(), count: nodes) }
 
     /// Looks at what is new in a node's log. Returns what is wrong, or nil.
-    mutating func look(at consensus: borrowing Consensus, of node: Int) -> String? {
+    /// - Parameter known: the greatest index that anyone knows to be committed.
+    mutating func look(at consensus: borrowing Consensus, of node: Int, known: LogIndex) -> String? {
         let log = consensus.log
         let commit = consensus.commitIndex
-        var found: String?
+        var found = ConfigurationChecker.judge(inForce: consensus)
         var index = seen[node].last.index
         if log.term(at: index) != seen[node].last.term { index = min(log.lastIndex, seen[node].commit) }
         index = max(index, log.base.index)
@@ -43,6 +44,9 @@ struct LogChecker: Sendable {
             let link = Link(previous: log.term(at: index.previous) ?? .zero, digest: Self.digest(entry))
             if let other = links.updateValue(link, forKey: position), other != link {
                 found = "log matching: n\(node + 1) holds another entry at \(position), or after another one"
+            }
+            if entry.kind == .configuration {
+                found = found ?? ConfigurationChecker.judge(entryAt: index, in: log, committed: known)
             }
         }
         seen[node].last = log.lastPosition
@@ -86,10 +90,13 @@ extension World {
         // Moved out meanwhile: two owners of its tables would copy them.
         var checker = LogChecker(nodes: 0)
         swap(&checker, &logs)
+        let known = committedThrough
         for node in nodes.indices {
-            if let found = nodes[node].read({ checker.look(at: $0.consensus, of: node) }) ?? nil { report(found) }
+            let found = nodes[node].read { checker.look(at: $0.consensus, of: node, known: known) }
+            if let found = found ?? nil { report(found) }
         }
         swap(&checker, &logs)
+        checkBeliefs()
     }
 
     mutating func checkLeader(_ node: Int) {

@@ -10,6 +10,10 @@ package struct Mischief: Hashable, Sendable {
     package var replayPerMille = 0
     /// Handed to a node that it was not meant for.
     package var misdeliverPerMille = 0
+    /// Held back for seconds, on its own: others arrive meanwhile, and terms pass.
+    package var stragglePerMille = 0
+    /// Its sender claims to speak for another node's replica.
+    package var impersonatePerMille = 0
     /// Arrives as if sent from elsewhere.
     package var strangeSourcePerMille = 0
     /// Until then nothing arrives, neither datagrams nor streams; then everything does.

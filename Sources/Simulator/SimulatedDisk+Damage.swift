@@ -77,6 +77,7 @@ extension SimulatedDisk {
     /// Goes back to an older state, as a restored backup does.
     package mutating func rollBack(to copy: SimulatedDisk) {
         files = copy.files
+        isForgetful = true
         for place in files.indices { files[place].pending = [] }
         isHarmed = true
         faults.note(.rolledBackDisk)

@@ -50,6 +50,8 @@ package struct SimulatedDisk: Sendable {
     var trouble: DiskTrouble?
     /// Lost or changed something that a disk must keep. A node may then refuse to start, and is right.
     var isHarmed = false
+    /// Forgot what was synced, and holds something older instead.
+    var isForgetful = false
     package internal(set) var faults = FaultCounts()
     /// Sorted by name; a handful.
     var files: [File] = []
@@ -101,7 +103,25 @@ package struct SimulatedDisk: Sendable {
             for change in surviving(file.pending, random: &random) { _ = Self.apply(change, to: &file.content) }
             files.append(File(name: file.name, content: file.content, isNameDurable: true))
         }
-        if trouble?.isLying == true { isHarmed = true }
+        if trouble?.isLying == true {
+            isHarmed = true
+            isForgetful = true
+        }
+    }
+
+    /// What is left if the power goes now and takes everything that was not synced.
+    package func afterWorstPowerCut() -> SimulatedDisk {
+        var worst = SimulatedDisk()
+        for var file in files {
+            if !file.isNameDurable {
+                guard let oldName = file.oldName else { continue }
+                file.name = oldName
+            }
+            for pending in file.pending.reversed() { Self.revert(pending, in: &file.content) }
+            let place = worst.files.firstIndex { file.name < $0.name } ?? worst.files.endIndex
+            worst.files.insert(File(name: file.name, content: file.content, isNameDurable: true), at: place)
+        }
+        return worst
     }
 
     /// What of a file's unsynced changes is there after a power cut.

@@ -25,6 +25,15 @@ struct SimulatedNode: Sendable {
     /// all), both by its own clock.
     private(set) var nextDeadline: Instant = .distantFuture
     private(set) var leaseUntil: Instant = .zero
+    /// What it knew to be committed then, and the term that it led.
+    private(set) var commitIndex = LogIndex.zero
+    private(set) var ledTerm: Term?
+    private(set) var configurationIndex = LogIndex.zero
+    private(set) var judged = Judged()
+    /// The term whose lease it gave up by telling another node to campaign.
+    var forfeitedTerm: Term?
+    /// Its disk was found to lack acknowledged entries when this life began.
+    var isFaulty = false
     /// Counts starts; what an earlier life scheduled is ignored.
     var life = 0
     /// The world time at which a wake-up is already queued.
@@ -48,6 +57,14 @@ struct SimulatedNode: Sendable {
     var heartbeatInterval: Duration?
     /// Why it did not start the last time; nil if it did.
     var startRefusal: String?
+
+    /// What of a leader was looked at last.
+    struct Judged: Sendable {
+        var term: Term?
+        var commit = LogIndex.zero
+        var lease = Instant.zero
+        var configuration = LogIndex.zero
+    }
 
     struct Doom: Sendable {
         var operations: Int
@@ -86,6 +103,10 @@ struct SimulatedNode: Sendable {
         isAwake = false
         nextDeadline = .distantFuture
         leaseUntil = .zero
+        commitIndex = .zero
+        ledTerm = nil
+        forfeitedTerm = nil
+        isFaulty = false
         life += 1
         batch = nil
         pausedSince = nil
@@ -111,16 +132,63 @@ struct SimulatedNode: Sendable {
         }
     }
 
+    /// What a leader's last step brought.
+    struct News {
+        let hasCommitted: Bool
+        /// The new end of its lease, if that is later than before.
+        let lease: Instant?
+    }
+
+    /// A leader appended a configuration while its last one was not committed.
+    func changeDuringChange(committed: LogIndex) -> String? {
+        guard let term = ledTerm, judged.term == term, configurationIndex > judged.configuration,
+            judged.configuration > committed
+        else { return nil }
+        return "configuration: \(configurationIndex) changes what \(judged.configuration) says, which is not committed"
+    }
+
+    /// Nil where nothing is to be looked at. Nothing is, in a step that changed the configuration: then it is not known by
+    /// which one the leader went.
+    mutating func takeNews() -> News? {
+        guard let term = ledTerm else { return nil }
+        let before = judged
+        judged = Judged(term: term, commit: commitIndex, lease: leaseUntil, configuration: configurationIndex)
+        guard before.term == term, before.configuration == configurationIndex else { return nil }
+        let lease = leaseUntil > before.lease ? leaseUntil : nil
+        return commitIndex > before.commit || lease != nil
+            ? News(hasCommitted: commitIndex > before.commit, lease: lease) : nil
+    }
+
     /// Keeps what the world asks for after every step.
     mutating func look() {
-        guard let seen = read({ (deadline: $0.nextDeadline, lease: $0.consensus.leaseDeadline) }) else { return }
-        nextDeadline = seen.deadline
-        leaseUntil = seen.lease ?? .zero
+        guard let seen = read({ Seen($0) }) else { return }
+        nextDeadline = seen.nextDeadline
+        leaseUntil = seen.leaseUntil
+        commitIndex = seen.commitIndex
+        ledTerm = seen.ledTerm
+        configurationIndex = seen.configurationIndex
     }
 
     /// Looks at the brain where it lies; nil while the node is down. Mutating only in name: reading through an optional
     /// would copy the whole brain, and count references to every table in it.
     mutating func read<T>(_ body: (borrowing NodeBrain) -> T) -> T? { brain?.withoutCopying(body) }
+}
+
+/// What a world looks at after every step.
+private struct Seen {
+    let nextDeadline: Instant
+    let leaseUntil: Instant
+    let commitIndex: LogIndex
+    let ledTerm: Term?
+    let configurationIndex: LogIndex
+
+    init(_ brain: borrowing NodeBrain) {
+        nextDeadline = brain.nextDeadline
+        leaseUntil = brain.consensus.leaseDeadline ?? .zero
+        commitIndex = brain.consensus.commitIndex
+        configurationIndex = brain.consensus.configurationIndex
+        ledTerm = brain.consensus.role == .leader ? brain.consensus.term : nil
+    }
 }
 
 extension NodeBrain {
@@ -139,7 +207,7 @@ struct Provision: Sendable {
     /// n1 is named aurora's rank: the highest. The others are equal.
     init(
         nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?,
-        policy: ElectionTimeoutPolicy?, electionJitter: Duration?
+        policy: ElectionTimeoutPolicy?, electionJitter: Duration?, transferPause: Duration?
     ) {
         self.electionTimeout = policy
         let voters = Roster.chooseVoters(nodes.map { ($0.name, $0.rank) })
@@ -161,6 +229,10 @@ struct Provision: Sendable {
         if let electionJitter {
             raft.electionJitter = electionJitter
             raft.rankDelay = .zero
+        }
+        if let transferPause {
+            raft.transferStability = transferPause
+            raft.transferCooldown = transferPause + transferPause
         }
         self.raft = raft
         gossip = GossipConfig()

@@ -21,12 +21,15 @@ package struct SimulationBenchmark: Sendable {
     package var operationsPerSecond = 20
     /// Real sealed frames instead of clear ones.
     package var isSealed = false
+    /// Hold what nodes say against what they said before.
+    package var isOverheard = false
 
     package init() {}
 
     package func run() -> Report {
         var settings = WorldSettings(nodes: nodes, seed: seed)
         settings.checksEveryStep = false
+        settings.isOverheard = isOverheard
         settings.isSealed = isSealed
         var world = World(settings)
         var clients = ClientWorkload(random: SeededRandom(seed: seed &+ 1))

@@ -36,6 +36,8 @@ package struct Swarm: Sendable {
 
     /// As many as the plan says, unless set.
     package var nodes: Int?
+    /// What to look at closely; nil: as the plan says.
+    package var focus: SwarmPlan.Focus?
     /// How long faults and clients go on.
     package var duration: Duration = .seconds(60)
     package var operationInterval: Duration = .milliseconds(35)
@@ -57,7 +59,7 @@ package struct Swarm: Sendable {
 
     package func run(seed: UInt64) -> Report {
         var random = SeededRandom(seed: seed ^ 0xFA17)
-        let plan = SwarmPlan(nodes: nodes, random: &random)
+        let plan = SwarmPlan(nodes: nodes, focus: focus, random: &random)
         var settings = plan.worldSettings(seed: seed)
         settings.checksEveryStep = checksEveryStep
         settings.keepsTraceLines = keepsTraceLines

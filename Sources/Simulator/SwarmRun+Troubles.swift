@@ -7,7 +7,8 @@ extension SwarmRun {
     /// Returns what it did, for a person.
     mutating func cause(_ trouble: SwarmPlan.Trouble) -> String {
         let node = target()
-        let other = (node + 1 + random.below(max(1, world.nodeCount - 1))) % world.nodeCount
+        var other = (node + 1 + random.below(max(1, world.nodeCount - 1))) % world.nodeCount
+        if plan.focus == .handOvers, node != 0, random.chance(1, in: 2) { other = 0 }
         switch trouble {
         case .partition, .isolation, .oneWayCut, .topology, .flap: cutNetwork(trouble, node, other)
         case .loss: world.network[node, other].lossPerMille = random.below(500)
@@ -15,7 +16,8 @@ extension SwarmRun {
         case .delay:
             let most = random.duration(in: .milliseconds(1)...(.milliseconds(150)))
             world.network[node, other].latency = .microseconds(100)...most
-        case .reordering, .clog, .streamStall, .corruption, .truncation, .replay, .misdelivery, .strangeSource:
+        case .reordering, .clog, .streamStall, .corruption, .truncation, .replay, .misdelivery, .strangeSource,
+            .straggling, .impersonation:
             disturb(trouble, node, other)
         case .streamReset: world.resetStreams(node, other)
         case .foreignFrames: world.sendForeignFrames(1 + random.below(20), to: node)
@@ -27,6 +29,9 @@ extension SwarmRun {
         case .suspend: world.pause(node, for: random.duration(in: .seconds(5)...(.seconds(30))))
         case .lateTimers: world.nodes[node].timerLateness = random.duration(in: .milliseconds(1)...(.milliseconds(200)))
         case .crash, .killInBatch, .powerCutInBatch, .powerCut, .powerCutAll, .powerCutInRecovery: end(trouble, node)
+        case .bounce: bounce(node)
+        case .removal:
+            remove(node, other)
         case .slowStart:
             world.stop(node, cutsPower: false)
             world.start(node, after: random.duration(in: .milliseconds(100)...(.seconds(10))))
@@ -44,6 +49,8 @@ extension SwarmRun {
     /// Any node; at times the one that leads.
     private mutating func target() -> Int {
         let drawn = random.below(world.nodeCount)
+        // Whom the others hand over to.
+        if plan.focus == .handOvers, random.chance(1, in: 3) { return 0 }
         guard plan.huntsLeader, random.chance(1, in: 2) else { return drawn }
         return (0..<world.nodeCount).first { world.isLeading($0) } ?? drawn
     }
@@ -77,6 +84,8 @@ extension SwarmRun {
         case .truncation: mischief.truncatePerMille = share
         case .replay: mischief.replayPerMille = share
         case .misdelivery: mischief.misdeliverPerMille = share
+        case .straggling: mischief.stragglePerMille = share
+        case .impersonation: mischief.impersonatePerMille = share
         default: mischief.strangeSourcePerMille = share
         }
         world.network.setMischief(mischief, from: node, to: other)
@@ -128,6 +137,27 @@ extension SwarmRun {
         }
         world.stop(node, cutsPower: true)
         world.nodes[node].disk.rollBack(to: copy)
+    }
+
+    /// Asks for one or two nodes to be taken out; at times of a leader that nobody hears any more, so that what it appends
+    /// is cut off again.
+    private mutating func remove(_ node: Int, _ other: Int) {
+        world.faults.note(.removal)
+        if random.chance(1, in: 3), let leader = (0..<world.nodeCount).first(where: { world.isLeading($0) }) {
+            world.isolate(leader)
+            _ = world.removeMember(node, on: leader)
+        } else {
+            _ = world.removeMember(node, on: other)
+        }
+        if random.chance(1, in: 2) { _ = world.removeMember(other, on: random.below(world.nodeCount)) }
+    }
+
+    /// The process ends, or its power, and is back at once.
+    private mutating func bounce(_ node: Int) {
+        guard world.nodes[node].isRunning else { return }
+        world.faults.note(.bounce)
+        if random.chance(1, in: 2) { cutPower(node) } else { world.stop(node, cutsPower: false) }
+        world.start(node)
     }
 
     private mutating func end(_ trouble: SwarmPlan.Trouble, _ node: Int) {

@@ -41,6 +41,7 @@ extension World {
         } catch {
             throw StartRefusal(reason: "\(error)")
         }
+        if nodes[node].disk.isForgetful { votes.forget(nodes[node].replica) }
         if case .newReplica(let reason) = recovery.verdict {
             guard nodes.count > 1 else { throw StartRefusal(reason: "\(reason)") }
             recovery = try becomeAnotherReplica(node)
@@ -57,6 +58,8 @@ extension World {
             setup: provision.setup(for: nodes[node], among: nodes), recovery: recovery, sealer: makeSealer(for: node),
             random: random.fork(), now: nodes[node].clock.local(now), into: &effects)
         nodes[node].boot(brain)
+        if case .faulty = recovery.verdict { nodes[node].isFaulty = true }
+        checkMemory(of: node)
         recording?.note(.up, of: node, at: now)
         runEffects(of: node)
         queue.add(.wallClock(node, life: nodes[node].life), at: now)

@@ -54,6 +54,9 @@ extension World {
     /// holder takes a step, so looking then is looking always.
     mutating func checkLeases(after node: Int) {
         guard nodes[node].leaseUntil > .zero, holdsLease(node) else { return }
+        if let term = nodes[node].ledTerm, nodes[node].forfeitedTerm == term {
+            report("lease safety: \(nodes[node].name) holds the lease of term \(term), which it handed over")
+        }
         for other in nodes.indices where other != node && holdsLease(other) {
             report("lease safety: \(nodes[node].name) and \(nodes[other].name) both hold a lease")
         }

@@ -62,6 +62,9 @@ extension World {
         if strikes(mischief.reorderPerMille, .reordering) {
             at = at + random.duration(in: .milliseconds(1)...(.milliseconds(50)))
         }
+        if strikes(mischief.stragglePerMille, .straggler) {
+            at = at + random.duration(in: .milliseconds(100)...(.seconds(4)))
+        }
         if at < mischief.cloggedUntil {
             faults.note(.clog)
             at = mischief.cloggedUntil + delay
@@ -69,6 +72,9 @@ extension World {
         if strikes(mischief.misdeliverPerMille, .misdelivery) { target = random.below(nodes.count) }
         if strikes(mischief.strangeSourcePerMille, .strangeSource) {
             source = Endpoint(ipv4: 10, 0, 1, UInt8(from + 1), port: UInt16(1024 + random.below(60_000)))
+        }
+        if !isSealed, bytes[0] == FrameKind.raft.rawValue, strikes(mischief.impersonatePerMille, .impersonation) {
+            impersonate(&bytes, from: from)
         }
         if strikes(mischief.corruptPerMille, .corruption) { corrupt(&bytes) }
         if strikes(mischief.truncatePerMille, .truncation) { truncate(&bytes) }
@@ -83,6 +89,16 @@ extension World {
 
     private mutating func arrive(_ bytes: [UInt8], at node: Int, from source: Endpoint, when: Instant) {
         queue.add(.arrival(node, inFlight.put(.datagram(bytes, from: source))), at: when)
+    }
+
+    /// The sender names a replica that the roster binds to another node. (One that nobody has heard of yet would be
+    /// remembered as the sender's own.)
+    private mutating func impersonate(_ bytes: inout [UInt8], from: Int) {
+        let others = provision.roster.entries.filter { $0.node != nodes[from].id }
+        guard let other = random.element(of: others) else { return }
+        var writer = ByteWriter(capacity: 8)
+        writer.write(other.replica)
+        bytes.replaceSubrange(bytes.count - 8..<bytes.count, with: writer.bytes)
     }
 
     /// Any bit of a sealed frame. A clear one has no seal that would show it, so there the damage is put where opening

@@ -27,6 +27,7 @@ extension World {
 
     package mutating func readBarrier(at node: Int) -> RequestID {
         let request = takeRequest()
+        reads.noteAsked(request, at: now, committed: committedThrough)
         if nodes[node].isRunning {
             step(node, .readBarrier(request))
         } else {
@@ -43,6 +44,7 @@ extension World {
 
     mutating func note(_ answer: NodeAnswer, to request: RequestID, of node: Int) {
         var answered = Answered(answer, at: now)
+        checkRead(answer, request, of: node)
         if let key = readKeys.removeValue(forKey: request), case .readable = answer {
             answered.found = nodes[node].read { $0.authority.values[key] } ?? nil
         }

@@ -17,6 +17,9 @@ package struct WorldSettings: Sendable {
     package var electionJitter: Duration?
     /// How the mesh finds its election timeout; nil: it keeps the one above.
     package var electionTimeoutPolicy: ElectionTimeoutPolicy?
+    /// How long a preferred leader waits before it takes over, and half of the time between two attempts; nil: as in a
+    /// real node.
+    package var transferPause: Duration?
     /// Real sealed frames; otherwise clear ones. One seed of sixteen is sealed unless this is set.
     package var isSealed: Bool?
     /// Check every core's invariants after every step, not only the mesh's.
@@ -26,6 +29,8 @@ package struct WorldSettings: Sendable {
     package var snapshotAfterEntries: Int?
     /// Keep what a report shows.
     package var isRecorded = false
+    /// Hold what nodes say to each other, where it is not sealed, against what they said before and what is on their disks.
+    package var isOverheard = true
 
     package init(nodes: Int, seed: UInt64) {
         self.nodes = nodes
@@ -52,6 +57,13 @@ package struct World: Sendable {
     /// What to look up the moment that a read is answered.
     var readKeys: [RequestID: ValueKey] = [:]
     var logs: LogChecker
+    var votes = VoteChecker()
+    var rounds = RoundChecker()
+    var acknowledgements = AcknowledgementChecker()
+    var durability = DurabilityChecker()
+    var reads = ReadChecker()
+    /// The greatest index that any node knew to be committed.
+    var committedThrough = LogIndex.zero
     let provision: Provision
     var queue = EventQueue()
     var inFlight = InFlight()
@@ -59,6 +71,7 @@ package struct World: Sendable {
     /// What was met outside of network and disks, which count for themselves.
     var faults = FaultCounts()
     let isSealed: Bool
+    let isOverheard: Bool
     package internal(set) var recording: Recording?
     package internal(set) var protocolTrace: ProtocolTrace?
     var effects: [NodeEffect] = []
@@ -72,6 +85,7 @@ package struct World: Sendable {
         precondition((1...64).contains(settings.nodes), "a world has 1 to 64 nodes, not \(settings.nodes)")
         self.settings = settings
         isSealed = settings.isSealed ?? settings.seed.isMultiple(of: 16)
+        isOverheard = settings.isOverheard && !isSealed
         trace = Trace(keepsLines: settings.keepsTraceLines)
         var random = SeededRandom(seed: settings.seed)
         nodes = (1...settings.nodes).map { number in
@@ -88,7 +102,7 @@ package struct World: Sendable {
         provision = Provision(
             nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval,
             snapshotAfterEntries: settings.snapshotAfterEntries, policy: settings.electionTimeoutPolicy,
-            electionJitter: settings.electionJitter)
+            electionJitter: settings.electionJitter, transferPause: settings.transferPause)
         self.random = random
         for index in nodes.indices { provisionDisk(of: index) }
     }
@@ -191,6 +205,7 @@ package struct World: Sendable {
         batch.removeAll(keepingCapacity: true)
         spareEffects = batch
         nodes[node].look()
+        noteCommit(of: node)
         scheduleWake(of: node)
         if recording != nil { recordLease(of: node) }
         if settings.checksEveryStep { nodes[node].brain?.checkInvariants() }
@@ -201,6 +216,7 @@ package struct World: Sendable {
         switch effect {
         case .sendDatagram(let bytes, let endpoint):
             guard let target = index(of: endpoint) else { return }
+            if isOverheard { overhear(bytes, of: node) }
             sendDatagram(bytes, from: node, to: target)
         case .sendStream(let payload, let kind, _, let endpoint):
             guard let target = index(of: endpoint) else { return }
@@ -221,7 +237,9 @@ package struct World: Sendable {
         trace.note(at: now, "\(nodes[node].name) \(event)")
         if recording != nil { record(event, of: node) }
         if let violation = checkers.observe(event, of: node) { report(violation) }
-        if case .roleChanged(.leader, _, _) = event { checkLeader(node) }
+        guard case .roleChanged(.leader, _, _) = event else { return }
+        checkLeader(node)
+        if isOverheard { checkElection(of: node) }
     }
 
     /// A line for who reads the trace.

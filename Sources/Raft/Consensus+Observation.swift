@@ -1,0 +1,57 @@
+import Primitives
+
+// What checkers hold against what was said and written. Nothing decides by it.
+extension Consensus {
+    /// What a replica that leads, or campaigns, believes of one member.
+    package struct Belief: Hashable, Sendable {
+        package let member: ReplicaID
+        /// How far it holds this leader's log.
+        package let match: LogIndex
+        /// The latest round that it answered.
+        package let answeredRound: UInt64
+        /// It voted for this replica.
+        package let isVoteCounted: Bool
+
+        package init(member: ReplicaID, match: LogIndex, answeredRound: UInt64, isVoteCounted: Bool = false) {
+            self.member = member
+            self.match = match
+            self.answeredRound = answeredRound
+            self.isVoteCounted = isVoteCounted
+        }
+    }
+
+    /// Of every member but this replica.
+    package var beliefs: [Belief] {
+        members.filter { $0.replica != replica }.map {
+            Belief(
+                member: $0.replica, match: $0.match, answeredRound: $0.answeredRound, isVoteCounted: $0.vote == true)
+        }
+    }
+
+    /// Where the configuration in force stands in the log.
+    package var configurationIndex: LogIndex { history.current.index }
+
+    /// The entry that states it is there, or it is what the log began with.
+    package var holdsConfiguration: Bool {
+        let index = history.current.index
+        return history.statements.count == 1 || (index <= log.lastIndex && log[index].kind == .configuration)
+    }
+
+    /// For how long an answer that promises so much lets a lease last, from the send time of its round.
+    package static func leaseSpan(promise: Duration) -> Duration {
+        .nanoseconds(promise.inNanoseconds / 1000 * 800)
+    }
+}
+
+extension WriteAheadLog {
+    /// Term and vote as each of the two slots holds them; nil for a slot that is not good.
+    package static func hardStates(on disk: some DiskReader, cluster: [UInt8], replica: ReplicaID) -> [HardState?] {
+        let owner = WALOwner(cluster: cluster, replica: replica)
+        return HardStateSlots.files.map { file in
+            guard let bytes = try? disk.read(file),
+                case .good(let slots)? = try? HardStateSlots.decode(bytes, name: file, owner: owner)
+            else { return nil }
+            return slots.state
+        }
+    }
+}
