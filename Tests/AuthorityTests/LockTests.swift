@@ -58,6 +58,19 @@ import Testing
         #expect(log.apply(.renewLock(name: "gpu", token: token, lifetime: .seconds(10))) == .refused(.notHolding))
     }
 
+    @Test("a holder that comes late prolongs nothing, least of all the lock that another holds by now")
+    func lateRenewal() {
+        var log = started()
+        log.apply(acquire(1))
+        let stale = log.state.locks["gpu"]!.token
+        log.wait(.seconds(11))
+        #expect(log.apply(.renewLock(name: "gpu", token: stale, lifetime: .seconds(10))) == .refused(.notHolding))
+        log.apply(acquire(2))
+        let held = log.state.locks["gpu"]
+        #expect(log.apply(.renewLock(name: "gpu", token: stale, lifetime: .seconds(60))) == .refused(.notHolding))
+        #expect(log.state.locks["gpu"] == held)
+    }
+
     @Test("case 30: a holder that sleeps past its lifetime, wakes and writes is rejected by its fencing token")
     func fencing() {
         var log = started()

@@ -73,6 +73,26 @@ struct FrameTests {
         Self.expectDropped(letter.bytes, as: .replayed, &mesh)
     }
 
+    @Test("a node speaks for its own replica alone: in another's name it moves neither term nor log")
+    func foreignReplica() throws {
+        var (mesh, _) = try Self.makeMesh()
+        var voice = Voice(of: 2, mesh)
+        voice.connect(to: 1, &mesh)
+        let term = mesh.brains[1].consensus.term
+        func heartbeat(from replica: UInt64) -> [UInt8] {
+            var writer = ByteWriter()
+            let heartbeat = RaftMessage.Heartbeat(
+                term: Term(term.value + 7), round: 1, commitIndex: .zero, time: .zero)
+            writer.writeRaw(RaftMessage.encode(.heartbeat(heartbeat)))
+            writer.write(ReplicaID(replica))
+            return writer.bytes
+        }
+        for replica in UInt64(1)...2 { voice.say(heartbeat(from: replica), .raft, to: 1, &mesh) }
+        #expect(mesh.brains[1].consensus.term == term)
+        voice.say(heartbeat(from: 3), .raft, to: 1, &mesh)
+        #expect(mesh.brains[1].consensus.term == Term(term.value + 7))
+    }
+
     @Test("a handshake from another cluster, for another node or from outside the roster is dropped")
     func foreign() throws {
         var (mesh, letter) = try Self.makeMesh()

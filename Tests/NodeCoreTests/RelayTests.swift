@@ -64,6 +64,15 @@ import Testing
         #expect([ownSeal, ownName, alteredCount, empty, clear] == [0, 0, 0, 0, 0])
     }
 
+    @Test("Relay: a node that wraps what is its own is not believed")
+    mutating func itself() {
+        let own = relay.sealed(Self.request, .node, for: 0, mesh)
+        mesh.letters = []
+        let frame = relay.sealed(wrapped(own, naming: 1), .relayed, for: 0, mesh)
+        mesh.deliver(BrainPair.Letter(from: 1, to: 0, bytes: frame))
+        #expect(mesh.letters.isEmpty)
+    }
+
     @Test(
         "Relay: one hop: what was relayed is never passed on, and carries neither gossip nor another wrapping",
         arguments: [FrameKind.relay, .relayed, .gossip])

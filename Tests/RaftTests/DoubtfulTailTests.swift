@@ -79,6 +79,24 @@ import Testing
         }
     }
 
+    /// Of five, two doubtful copies and one that can be read may have been the quorum that committed the entry. Three
+    /// doubtful ones may not: only a minority can have rotted, so one of them is torn, and was never acknowledged.
+    @Test("as many doubtful copies count as could have rotted: a minority", arguments: [(true, 3), (false, 2)])
+    func minorityOfDoubters(isReadableThere: Bool, readable: UInt64) {
+        let tail = LogPosition(index: LogIndex(3), term: Term(1))
+        var replica = SoloReplica(voters: 5, terms: [1, 1], term: 1, doubtfulTail: tail)
+        replica.advance(by: SoloReplica.timeout * 4)
+        replica.persist()
+        let answers = [(2, readable, isReadableThere ? 0 : UInt64(3)), (3, 2, 3), (4, 2, 0), (5, 2, 0)]
+        for (voter, readable, doubtful) in answers {
+            let reply = RaftMessage.TailReply(
+                term: replica.core.term, tail: tail, readable: LogIndex(readable), doubtful: LogIndex(doubtful),
+                configuration: .zero)
+            replica.receive(.tailReply(reply), from: voter)
+        }
+        #expect(replica.writes.contains(where: \.settlesDoubt) == !isReadableThere)
+    }
+
     @Test("a doubt is dropped only when a quorum is known to lack the entry, and then on disk too")
     func settled() {
         let tail = LogPosition(index: LogIndex(3), term: Term(1))

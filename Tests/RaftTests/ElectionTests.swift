@@ -69,6 +69,21 @@ import Testing
         #expect(solo.takeSent(to: 2) == [.voteReply(.init(term: Term(1), isGranted: true))])
     }
 
+    @Test("case 16: a vote in a term that was known already is durable too, before it is told")
+    func voteInKnownTerm() {
+        var solo = SoloReplica(term: 5)
+        solo.sleep(.milliseconds(100))
+        solo.receive(.vote(request(5)), from: 2)
+        #expect(solo.takeSent().isEmpty)
+        #expect(solo.writes.map(\.hardState) == [HardState(term: Term(5), votedFor: SoloReplica.id(2))])
+        solo.persist()
+        #expect(solo.takeSent(to: 2) == [.voteReply(.init(term: Term(5), isGranted: true))])
+        solo.crashAndRestart()
+        solo.sleep(.milliseconds(100))
+        solo.receive(.vote(request(5)), from: 3)
+        #expect(solo.takeSent(to: 3) == [.voteReply(.init(term: Term(5), isGranted: false))])
+    }
+
     @Test("case 17: a vote that is not durable has not been told to anyone")
     func voteWaits() {
         var solo = SoloReplica()
@@ -81,6 +96,32 @@ import Testing
         solo.receive(.vote(request(1)), from: 3)
         solo.persist()
         #expect(solo.takeSent() == [.voteReply(.init(term: Term(1), isGranted: true))])
+    }
+
+    @Test("the end of one write lets go only of what waited for it")
+    func twoWrites() {
+        var solo = SoloReplica()
+        solo.sleep(.milliseconds(100))
+        solo.receive(.vote(request(1)), from: 2)
+        solo.receive(.vote(request(2)), from: 3)
+        solo.persistNext()
+        #expect(solo.takeSent().isEmpty, "term 1 is over, and the vote in term 2 is not written yet")
+        solo.persist()
+        #expect(solo.takeSent(to: 3) == [.voteReply(.init(term: Term(2), isGranted: true))])
+    }
+
+    @Test("only the leader of the present term can order a campaign")
+    func lateOrder() {
+        var solo = SoloReplica()
+        solo.receive(heartbeat(3), from: 2)
+        solo.persist()
+        for (term, sender) in [(UInt64(2), 2), (3, 3)] {
+            solo.receive(.timeoutNow(term: Term(term)), from: sender)
+            solo.persist()
+            #expect(solo.core.role == .follower && solo.core.term == Term(3))
+        }
+        solo.receive(.timeoutNow(term: Term(3)), from: 2)
+        #expect(solo.core.role == .candidate)
     }
 
     @Test("case 18: votes of an earlier term elect nobody")

@@ -22,6 +22,20 @@ import Testing
         #expect(!solo.core.holdsLease(at: sentAt + .milliseconds(80)))
     }
 
+    @Test("an answer of an earlier term gives no lease, though its round has the same number")
+    func earlierTerm() throws {
+        var solo = SoloReplica(terms: [1])
+        solo.lead()
+        let round = try #require(solo.lastRound)
+        let late = RaftMessage.HeartbeatReply(
+            term: Term(1), round: round, stamp: 0, commitIndex: .zero, last: LogIndex(1),
+            promise: SoloReplica.timeout)
+        for voter in [2, 3] { solo.receive(.heartbeatReply(late), from: voter) }
+        #expect(!solo.core.holdsLease(at: solo.now))
+        solo.answer(round, from: 2)
+        #expect(solo.core.holdsLease(at: solo.now))
+    }
+
     @Test("an answer to an old round does not renew the lease")
     func oldAnswer() throws {
         var solo = leader()

@@ -205,6 +205,31 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
+    @Test("case 22: while {1,2,3} become {1,4,5}, neither majority alone elects", arguments: [[4, 5], [2, 3]])
+    func bothMajoritiesElect(firstHalf: [Int]) {
+        var solo = SoloReplica()
+        solo.lead()
+        solo.acknowledge(through: 1, from: 2)
+        guard case .success = solo.change(to: Configuration(voters: [1, 4, 5].map(SoloReplica.id))) else {
+            Issue.record("the change was refused")
+            return
+        }
+        solo.persist()
+        solo.receive(.voteReply(.init(term: Term(9), isGranted: false)), from: 2)
+        solo.persist()
+        solo.advance(by: SoloReplica.timeout * 4)
+        let others = [2, 3, 4, 5].filter { !firstHalf.contains($0) }
+        for voter in firstHalf { solo.receive(.preVoteReply(.init(term: Term(10), isGranted: true)), from: voter) }
+        #expect(solo.core.role == .preCandidate)
+        solo.receive(.preVoteReply(.init(term: Term(10), isGranted: true)), from: others[0])
+        solo.persist()
+        #expect(solo.core.role == .candidate && solo.core.term == Term(10))
+        for voter in firstHalf { solo.receive(.voteReply(.init(term: Term(10), isGranted: true)), from: voter) }
+        #expect(solo.core.role == .candidate)
+        solo.receive(.voteReply(.init(term: Term(10), isGranted: true)), from: others[1])
+        #expect(solo.core.role == .leader)
+    }
+
     @Test("case 22: a new leader finishes the change that a dead one began", arguments: UInt64(1)...20)
     func finishedByAnother(seed: UInt64) throws {
         let cluster = try cluster(5, voters: [0, 1, 2], seed: seed)

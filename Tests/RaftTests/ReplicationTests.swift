@@ -23,6 +23,18 @@ import Testing
 
     // MARK: Follower
 
+    @Test("an acknowledgement of an earlier term counts for nothing: what it held may have been cut off since")
+    func earlierTermAcknowledges() {
+        var solo = SoloReplica(terms: [1])
+        solo.lead()
+        for voter in [2, 3] {
+            solo.receive(.appendReply(.init(term: Term(1), outcome: .matched(LogIndex(2)))), from: voter)
+        }
+        #expect(solo.core.commitIndex == .zero)
+        solo.acknowledge(through: 2, from: 2)
+        #expect(solo.core.commitIndex == LogIndex(2))
+    }
+
     @Test("an entry is acknowledged when it is durable, not before")
     func acknowledgesDurable() {
         var solo = SoloReplica()
