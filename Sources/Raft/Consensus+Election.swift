@@ -151,6 +151,7 @@ extension Consensus {
         electedAt = now
         isLeaseForfeited = false
         transfer = nil
+        (commitTwoRoundsAgo, commitAtLastRound) = (commitIndex, commitIndex)
         if !planted(.roundsNotRestarted) { rounds.restart() }
         roundTrips.removeAll()
         for slot in members.indices where !planted(.progressNotReset) { members[slot].reset(next: log.lastIndex.next) }

@@ -79,18 +79,17 @@ extension Consensus {
             if let current = best, priority(at: slot) <= priority(at: current) { continue }
             best = slot
         }
+        (commitTwoRoundsAgo, commitAtLastRound) = (commitAtLastRound, commitIndex)
         guard let best, transferNotBefore <= now, hasCommittedInTerm else { return }
         startTransfer(to: members[best].replica, now: now, into: &effects)
     }
 
     private func priority(at slot: Int) -> Int { config.priority(of: members[slot].replica) }
 
-    /// Caught up, and directly hears and is heard by every voter that this leader hears directly: a better-ranked leader
+    /// Keeps up with the log, and directly hears and is heard by every voter that this leader hears directly: a better-ranked leader
     /// that reaches fewer voters would be a worse one.
     private func isEligible(_ candidate: Int, at now: Instant) -> Bool {
-        guard isPreferred(candidate, at: now), members[candidate].mode == .replicating,
-            members[candidate].match >= commitIndex
-        else { return false }
+        guard isPreferred(candidate, at: now), members[candidate].match >= commitTwoRoundsAgo else { return false }
         return electorate.all.allSatisfy { other in
             if other == ownSlot || other == candidate { return true }
             guard reaches(other, at: now), !members[other].isRelayed else { return true }

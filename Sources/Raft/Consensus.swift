@@ -91,6 +91,10 @@ package struct Consensus: Sendable {
     var isLeaseForfeited = false
     var transfer: Transfer?
     var transferNotBefore: Instant
+    /// What was committed when the last heartbeats but one left. Who keeps up holds it by now, also while clients write
+    /// without a pause; the newest entries are always on their way to somebody.
+    var commitTwoRoundsAgo = LogIndex.zero
+    var commitAtLastRound = LogIndex.zero
     /// Size of the entries after the commit index.
     var uncommittedBytes = 0
     /// Inputs are being gathered: what every input ends with happens once, after the last of them.

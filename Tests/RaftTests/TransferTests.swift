@@ -69,6 +69,26 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
+    @Test("case 39: a preferred replica gets the leadership back also where clients write without a pause")
+    func underWrites() throws {
+        for seed in UInt64(1)...8 {
+            let cluster = cluster(3, seed: seed)
+            let successor = try dethrone(cluster)
+            cluster.restart(0)
+            var milliseconds = 0
+            while cluster.leader == successor, milliseconds < 3000 {
+                for value in UInt8(0)..<4 {
+                    cluster.propose([value], on: successor)
+                    cluster.run(for: .microseconds(250))
+                }
+                milliseconds += 1
+            }
+            #expect(milliseconds < 2000, "seed \(seed)")
+            #expect(isLed(cluster, by: 0))
+            #expect(cluster.violations.isEmpty)
+        }
+    }
+
     @Test("case 39: a flapping preferred replica is not handed the leadership")
     func flapping() throws {
         let cluster = cluster()
