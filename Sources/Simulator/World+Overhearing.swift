@@ -135,8 +135,8 @@ extension World {
     /// What a leader's step committed, and what it makes its lease of.
     mutating func noteCommit(of node: Int) {
         committedThrough = max(committedThrough, nodes[node].commitIndex)
-        if let found = nodes[node].changeDuringChange(committed: committedThrough) { report(found) }
         guard isOverheard else { return }
+        if let found = nodes[node].changeDuringChange(committed: committedThrough) { report(found) }
         if settings.checksEveryStep { checkBeliefs(of: node) }
         guard let seen = nodes[node].takeNews() else { return }
         let (acknowledgements, rounds) = (acknowledgements, rounds)
