@@ -157,6 +157,20 @@ final class Log<Element> {
         _ = hook
     }
 
+    @Test func `a check hook follows a timer that became due since the hook before, though nothing else happens`() throws {
+        let bounded = try BoundedLoop(seconds: 2)
+        let log = Log<String>()
+        let timer = try LoopTimer(on: bounded.loop) { log.items.append("timer") }
+        let hook = try CheckHook(on: bounded.loop) {
+            log.items.append("check")
+            if log.items.contains("timer") { bounded.loop.stop() }
+        }
+        timer.arm(at: MonotonicClock.now())
+        bounded.run()
+        #expect(log.items == ["timer", "check"])
+        _ = hook
+    }
+
     @Test func `the clock advances while nothing runs`() {
         let before = MonotonicClock.now()
         var now = before
