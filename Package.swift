@@ -63,8 +63,10 @@ let package = Package(
             ["Primitives", "Gossip", "Raft", "Authority", "Routing", "SecureChannel", "NodeCore"],
             testData: ["Histories"])
         + [
+            .target(name: "ChildProcesses", swiftSettings: strict),
             // The proofs alone: builds without the product's dependencies.
-            .executableTarget(name: "MeshProof", dependencies: ["Primitives", "Simulator"], swiftSettings: strict),
+            .executableTarget(
+                name: "MeshProof", dependencies: ["Primitives", "Simulator", "ChildProcesses"], swiftSettings: strict),
             .executableTarget(
                 name: "MeshNode",
                 dependencies: meshNodeDependencies,
@@ -80,7 +82,7 @@ let package = Package(
 var meshNodeDependencies: [Target.Dependency] {
     [
         "Primitives", "Gossip", "Raft", "Authority", "Routing", "SecureChannel", "NodeCore",
-        "UVLoop", "Simulator", "Csodium",
+        "UVLoop", "ChildProcesses", "Simulator", "Csodium",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),

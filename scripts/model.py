@@ -233,7 +233,7 @@ def judge(meshproof, seed, bug=None):
 def check_traces(table, meshproof, mutant, seeds):
     for seed in seeds:
         is_explained, came, verdict = judge(meshproof, seed)
-        table.row(is_explained, "trace of seed %d" % seed, came, verdict.states, verdict.seconds)
+        table.row(is_explained, "trace of seed %d" % seed, came, *effort(verdict))
     for bug in PLANTED_IN_CODE:
         for seed in range(1, PLANTED_SEEDS + 1):
             is_explained, came, verdict = judge(mutant, seed, bug)
@@ -241,11 +241,14 @@ def check_traces(table, meshproof, mutant, seeds):
             if verdict and not is_explained:
                 break
         what = "trace of seed %d with %s" % (seed, bug)
-        table.row(bool(verdict) and not is_explained, what, came, verdict.states if verdict else 0,
-                  verdict.seconds if verdict else 0)
+        table.row(bool(verdict) and not is_explained, what, came, *effort(verdict))
 
 
-def main(meshproof, mutant, seeds="1..6"):
+def effort(verdict):
+    return (verdict.states, verdict.seconds) if verdict else (0, 0)
+
+
+def main(meshproof, mutant, seeds="1..12"):
     first, last = (int(end) for end in seeds.split(".."))
     fetch_checker()
     table = Table()

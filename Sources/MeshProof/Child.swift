@@ -1,7 +1,8 @@
+import ChildProcesses
 import Foundation
 
 /// A process of our own program, and what it says. It ends when this one does, however this one ends: its input is a pipe
-/// that closes then (`endWithInput`).
+/// that closes then (`InputWatch`).
 final class Child {
     /// How it ended. A trap is a process ended by its own fault; a kill, for want of memory or by a person, is none.
     struct End {
@@ -17,14 +18,15 @@ final class Child {
     private let process = Process()
     private let input = Pipe()
     private let output = Pipe()
-    private let errors = Pipe()
+    private let errors: Pipe?
 
     init(_ program: String, _ arguments: [String], hidesErrors: Bool = true) throws {
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.standardInput = input
         process.standardOutput = output
-        if hidesErrors { process.standardError = errors }
+        errors = hidesErrors ? Pipe() : nil
+        if let errors { process.standardError = errors }
         // A trap shows where it was, and no more.
         var environment = ProcessInfo.processInfo.environment
         environment["SWIFT_BACKTRACE"] =
@@ -33,10 +35,9 @@ final class Child {
         try process.runHearingSignals()
         // Only the child reads there: its end is this process's alone to close.
         try? input.fileHandleForReading.close()
-        if !hidesErrors { try? errors.fileHandleForWriting.close() }
     }
 
-    /// Waits for its end. What it says must fit the pipes' buffers in turn: first all output is read, then the errors.
+    /// Waits for its end. All output is read first, so what it complains of must fit a pipe's buffer.
     /// - Parameter take: is handed each line as it comes; the lines are kept where nobody takes them.
     func finish(take: ((String) -> Void)? = nil) -> End {
         var said = Data()
@@ -48,18 +49,10 @@ final class Child {
                 said = Data(said[said.index(after: end)...])
             }
         }
-        let complaints = errors.fileHandleForReading.readDataToEndOfFile()
+        let complaints = errors?.fileHandleForReading.readDataToEndOfFile() ?? Data()
         process.waitUntilExit()
         return End(
             output: String(decoding: said, as: UTF8.self), errors: String(decoding: complaints, as: UTF8.self),
             status: process.terminationStatus, isSignal: process.terminationReason == .uncaughtSignal)
-    }
-
-    /// A child's part: ends this process when whoever started it is gone.
-    static func endWithInput() {
-        Thread.detachNewThread {
-            while !FileHandle.standardInput.availableData.isEmpty {}
-            _exit(1)
-        }
     }
 }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Primitives
 import Simulator
@@ -24,7 +25,7 @@ struct Proof {
             switch command {
             case "swarm": try TrapWatch(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "swarm-part":
-                Child.endWithInput()
+                InputWatch.endProcessWithInput()
                 try await SwarmRunner(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "hashes": await DeterminismGate.printHashes(try range(arguments.first))
             case "determinism":
@@ -35,7 +36,7 @@ struct Proof {
                     only: option("--only", in: arguments).map { $0.split(separator: ",").map(String.init) }
                 ).run()
             case "mutant":
-                Child.endWithInput()
+                InputWatch.endProcessWithInput()
                 try await MutationSuite.runMutant(arguments)
             case "history":
                 guard arguments.count == 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }

@@ -38,6 +38,7 @@ extension Consensus {
         }
         considerTransfer(now: now, into: &effects)
         heartbeatDeadline = now + config.heartbeatInterval
+        (commitTwoRoundsAgo, commitAtLastRound) = (commitAtLastRound, commitIndex)
         beat(now: now, into: &effects)
     }
 

@@ -1,6 +1,8 @@
 import Primitives
 
-// What checkers hold against what was said and written. Nothing decides by it.
+// What checkers hold against what was said and written, and what a trace of the protocol tells of a replica
+// (models/README.md) besides what anybody may ask. Nothing decides by it.
+
 extension Consensus {
     /// What a replica that leads, or campaigns, believes of one member.
     package struct Belief: Hashable, Sendable {
@@ -37,10 +39,21 @@ extension Consensus {
         return history.statements.count == 1 || (index <= log.lastIndex && log[index].kind == .configuration)
     }
 
-    /// For how long an answer that promises so much lets a lease last, from the send time of its round.
-    package static func leaseSpan(promise: Duration) -> Duration {
-        .nanoseconds(promise.inNanoseconds / 1000 * 800)
-    }
+    package var votedFor: ReplicaID? { hardState.votedFor }
+
+    /// The greatest index known to equal the log of this term's leader.
+    package var sharedIndex: LogIndex { matchedIndex }
+
+    /// Every entry up to here has been handed to a write.
+    package var issuedIndex: LogIndex { durability.issuedIndex }
+
+    package var isWriting: Bool { durability.writingSince != nil }
+
+    /// Until when the vote is withheld.
+    package var withholdingDeadline: Instant { withholdsVotesUntil }
+
+    /// It leads, and has told another to campaign.
+    package var hasOrderedSuccessor: Bool { role == .leader && isLeaseForfeited }
 }
 
 extension WriteAheadLog {

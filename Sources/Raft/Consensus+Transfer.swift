@@ -79,15 +79,14 @@ extension Consensus {
             if let current = best, priority(at: slot) <= priority(at: current) { continue }
             best = slot
         }
-        (commitTwoRoundsAgo, commitAtLastRound) = (commitAtLastRound, commitIndex)
         guard let best, transferNotBefore <= now, hasCommittedInTerm else { return }
         startTransfer(to: members[best].replica, now: now, into: &effects)
     }
 
     private func priority(at slot: Int) -> Int { config.priority(of: members[slot].replica) }
 
-    /// Keeps up with the log, and directly hears and is heard by every voter that this leader hears directly: a better-ranked leader
-    /// that reaches fewer voters would be a worse one.
+    /// Keeps up with the log, and directly hears and is heard by every voter that this leader hears directly: a
+    /// better-ranked leader that reaches fewer voters would be a worse one.
     private func isEligible(_ candidate: Int, at now: Instant) -> Bool {
         guard isPreferred(candidate, at: now), members[candidate].match >= commitTwoRoundsAgo else { return false }
         return electorate.all.allSatisfy { other in

@@ -16,9 +16,6 @@ package struct RaftConfig: Sendable {
     /// Time between two rounds of heartbeats. Default E/5; the lease needs it well below 0.8 E. Lower: earlier
     /// detection of loss, fresher followers, more idle traffic.
     package var heartbeatInterval: Duration
-    /// The lease lasts this many thousandths of E from the send time of a confirmed round. 800 stays below E for
-    /// clocks whose rates differ by up to 10% either way (0.8/0.9 < 1/1.1). Never above 800.
-    package var leasePerMille: Int
     /// A leader steps down, and nobody campaigns, while a write has been outstanding for this long. Default 1 s:
     /// ordinary fsyncs take up to tens of milliseconds. Lower: a busy disk dethrones its leader.
     package var diskHangLimit: Duration
@@ -73,7 +70,6 @@ package struct RaftConfig: Sendable {
         electionJitter = electionTimeout / 2
         rankDelay = electionTimeout / 4
         heartbeatInterval = electionTimeout / 5
-        leasePerMille = 800
         diskHangLimit = .seconds(1)
         maxEntriesBytesPerAppend = 64 << 10
         maxAppendsInFlight = 8
@@ -100,7 +96,14 @@ package struct RaftConfig: Sendable {
     /// What those who confirm a lease must withhold their votes for.
     package var leasePromise: Duration { leaseTimeout ?? electionTimeout }
 
-    package var leaseDuration: Duration { .nanoseconds(leasePromise.inNanoseconds / 1000 * Int64(leasePerMille)) }
+    package var leaseDuration: Duration { Self.lease(backedBy: leasePromise) }
+
+    /// How long a lease lasts from the send time of a round whose answers promise to withhold the vote for so long:
+    /// four fifths of it, which is over before the promises are for clocks whose rates differ by up to 10% either way
+    /// (0.8/0.9 < 1/1.1).
+    package static func lease(backedBy promise: Duration) -> Duration {
+        .nanoseconds(promise.inNanoseconds / 1000 * 800)
+    }
 
     /// The same settings under the election timeouts that the log states: what depends on E keeps its proportion.
     package func agreeing(with timeouts: ElectionTimeouts?) -> RaftConfig {
@@ -138,7 +141,6 @@ package struct RaftConfig: Sendable {
         precondition(
             heartbeatInterval > .zero && heartbeatInterval < leaseDuration,
             "heartbeat interval \(heartbeatInterval) must be positive and below the lease \(leaseDuration)")
-        precondition((1...800).contains(leasePerMille), "lease of \(leasePerMille) thousandths is outside 1...800")
         precondition(electionJitter >= .zero && rankDelay >= .zero, "negative election delay")
         precondition(diskHangLimit > .zero, "disk hang limit \(diskHangLimit) must be positive")
         precondition(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChildProcesses
 import Hummingbird
 
 /// An agent that does nothing but serve HTTP: what the program and its libraries cost before the first node begins.

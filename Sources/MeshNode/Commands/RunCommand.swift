@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChildProcesses
 import Foundation
 import Logging
 import NodeCore
@@ -28,16 +29,6 @@ struct RunCommand: AsyncParsableCommand {
             logger.logLevel = Logger.Level(rawValue: config.logLevel) ?? .notice
             logger[metadataKey: "node"] = "\(config.name)"
             try await Agent(config: config, logger: logger).run()
-        }
-    }
-}
-
-/// For agents that another program started: when its end of the pipe closes, this process asks itself to end.
-enum InputWatch {
-    static func endProcessWithInput() {
-        Thread.detachNewThread {
-            while !FileHandle.standardInput.availableData.isEmpty {}
-            kill(getpid(), SIGTERM)
         }
     }
 }

@@ -18,7 +18,8 @@ package struct ReportPage: Encodable {
 
     /// The page as HTML. Throws if a part is missing beside the binary.
     package func render() throws -> Data {
-        let folder = URL(fileURLWithPath: try InterfaceFiles.locate()).deletingLastPathComponent().appendingPathComponent("Page")
+        let folder = URL(fileURLWithPath: try InterfaceFiles.locate()).deletingLastPathComponent()
+            .appendingPathComponent("Page")
         var page = try Self.part("report.html", in: folder)
         let scripts = try ["model.js", "lanes.js", "panel.js"].map { try Self.part($0, in: folder) }
         // "</" would end the script element that holds the data.

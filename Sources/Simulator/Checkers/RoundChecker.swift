@@ -62,7 +62,7 @@ package struct RoundChecker: Sendable {
         answers.round = max(answers.round, reply.round)
         if let sent = leadership.sent(reply.round) {
             promises[replica] = (max(sent.at, promises[replica]?.at ?? .zero), reply.promise)
-            answers.backing = max(answers.backing, sent.local + Consensus.leaseSpan(promise: reply.promise))
+            answers.backing = max(answers.backing, sent.local + RaftConfig.lease(backedBy: reply.promise))
         }
         leadership.answers[replica] = answers
         leaderships[reply.term] = leadership
