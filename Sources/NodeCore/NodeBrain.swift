@@ -113,6 +113,7 @@ package struct NodeBrain: Sendable {
         case .datagram(let bytes, let source): receive(bytes, from: source, now: now, into: &effects)
         case .streamMessage(let payload, let kind, let peer):
             receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now, into: &effects)
+        case .connectionLost(let node): membership.noteLostConnection(to: node, now: now, into: &gossipEffects)
         case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
         case .worked(let outcome): finish(outcome, now: now, into: &effects)
         case .diskFull(let write): diskIsFull(write, now: now, into: &effects)

@@ -16,6 +16,8 @@ package enum NodeInput: Sendable {
     case datagram([UInt8], from: Endpoint)
     /// A message that arrived whole on a sealed stream.
     case streamMessage([UInt8], kind: FrameKind, from: AuthenticatedPeer)
+    /// A connection to this node ended, or was refused at its address: it may be gone.
+    case connectionLost(NodeID)
     /// Every operation of a `NodeEffect.disk` write is durable.
     case diskDone(write: UInt64)
     /// `NodeEffect.work` is done.

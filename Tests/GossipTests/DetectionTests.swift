@@ -49,6 +49,27 @@ struct DetectionTests {
         #expect(percentile(spans, 99) <= .seconds(1))
     }
 
+    @Test("a lost connection has its other end asked at once: a crash is suspected sooner, and nobody who answers is")
+    func lostConnection() {
+        for seed in 0..<50 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.run(.seconds(10) + .milliseconds(31 * seed))
+            mesh.forgetEvents()
+            mesh.crash(4)
+            for lost in 3...4 {
+                mesh.input(0) { $0.noteLostConnection(to: TestMesh.id(lost), now: $1, into: &$2) }
+            }
+            let probes = mesh.core(0).counters.probes
+            mesh.input(0) { $0.noteLostConnection(to: TestMesh.id(4), now: $1, into: &$2) }
+            #expect(mesh.core(0).counters.probes == probes, "seed \(seed): asked while an answer is due")
+            let suspicion = mesh.run(atMost: .milliseconds(200)) { $0.state(of: 4, at: 0) == .suspect }
+            #expect(suspicion != nil, "seed \(seed)")
+            mesh.run(.seconds(5))
+            #expect(mesh.state(of: 4, at: 0) == .dead)
+            #expect(mesh.changes(of: 3, to: .suspect, at: [0, 1, 2]).isEmpty, "seed \(seed)")
+        }
+    }
+
     @Test("an idle node of five, and of fifty, sends about 400 bytes a second", arguments: [1, 2, 5, 8, 50])
     func idleTraffic(count: Int) {
         var mesh = TestMesh(count: count, seed: 7)

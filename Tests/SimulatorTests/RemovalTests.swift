@@ -51,6 +51,17 @@ import Testing
         #expect(isBack && world.allViolations().isEmpty, "\(world.allViolations())")
     }
 
+    @Test("who asked to leave and stays is not taken back at once: it is about to say goodbye")
+    func farewell() {
+        var world = world(3)
+        let isDone = isRemoved(&world, 2, on: 2)
+        #expect(isDone)
+        world.run(for: .seconds(8))
+        #expect(world.brain(of: 0)?.consensus.configuration.contains(world.replica(of: 2)) == false)
+        let isBack = world.run(atMost: .seconds(60)) { voters($0, seenBy: 0) == Set(0..<3) }
+        #expect(isBack)
+    }
+
     @Test("revoking a voter that is gone for good frees the quorum of it: the mesh survives one more loss")
     func goneForGood() {
         var world = world(5)

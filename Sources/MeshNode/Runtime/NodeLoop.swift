@@ -69,9 +69,12 @@ final class NodeLoop {
         socket = try UDPSocket.bind(endpoint, on: loop) { [unowned self] bytes, source in
             deliver(.datagram(bytes, from: source))
         }
-        peers = PeerConnections(loop: loop, keys: keys) { [unowned self] payload, kind, peer in
-            deliver(.streamMessage(payload, kind: kind, from: peer))
-        }
+        peers = PeerConnections(
+            loop: loop, keys: keys,
+            onMessage: { [unowned self] payload, kind, peer in
+                deliver(.streamMessage(payload, kind: kind, from: peer))
+            },
+            onLoss: { [unowned self] node in deliver(.connectionLost(node)) })
         _ = try TCPListener.listen(on: endpoint, loop: loop) { [unowned self] in peers?.accept($0) }
         _ = try CheckHook(on: loop) { [unowned self] in turn() }
         // Waking is all it does: `turn` takes the letters.

@@ -45,15 +45,21 @@ final class PeerConnections {
     private let loop: Loop
     private let keys: ChannelKeys
     private let onMessage: ([UInt8], FrameKind, AuthenticatedPeer) -> Void
+    private let onLoss: (NodeID) -> Void
     private var outbound: [NodeID: Outbound] = [:]
     private var inbound: [ObjectIdentifier: Inbound] = [:]
 
+    /// - Parameters:
+    ///   - onMessage: is handed each message with its sender.
+    ///   - onLoss: is told of a connection that ended or could not be made, with the node at its other end.
     init(
-        loop: Loop, keys: ChannelKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void
+        loop: Loop, keys: ChannelKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void,
+        onLoss: @escaping (NodeID) -> Void
     ) {
         self.loop = loop
         self.keys = keys
         self.onMessage = onMessage
+        self.onLoss = onLoss
     }
 
     // MARK: Sending
@@ -106,7 +112,9 @@ final class PeerConnections {
             stream.waiting = []
             for message in waiting { write(message, on: stream) }
         case .drained: break
-        case .closed: outbound[node] = nil
+        case .closed:
+            outbound[node] = nil
+            onLoss(node)
         }
     }
 
@@ -143,7 +151,9 @@ final class PeerConnections {
                 onMessage(Array(message.dropFirst()), kind, peer)
             }
         case .opened, .drained: break
-        case .closed: inbound[id] = nil
+        case .closed:
+            inbound[id] = nil
+            if let peer = stream.channel.peer { onLoss(peer.node) }
         }
     }
 }
