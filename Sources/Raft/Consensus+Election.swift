@@ -149,6 +149,7 @@ extension Consensus {
         leaderContact = nil
         lostElections = 0
         electedAt = now
+        reprieve = nil
         isLeaseForfeited = false
         transfer = nil
         (commitTwoRoundsAgo, commitAtLastRound) = (commitIndex, commitIndex)
@@ -196,6 +197,7 @@ extension Consensus {
         }
         withholdsVotesUntil = now + config.electionTimeout
         electionDeadline = now + electionSpan
+        reprieve = nil
         return true
     }
 
@@ -224,6 +226,7 @@ extension Consensus {
         let jitter = random.duration(in: .zero...config.electionJitter)
         electionSpan = config.electionTimeout * (1 + lostElections) + preferenceDelay + jitter
         electionDeadline = now + electionSpan
+        reprieve = nil
     }
 
     /// What rank and uptime add to the election timeout: others are to campaign first. The leader counts for nothing:

@@ -20,10 +20,14 @@ extension Consensus {
     // MARK: Leader
 
     /// When the leader steps down unless a quorum answers before.
-    var quorumDeadline: Instant { (rounds.confirmedSentAt ?? electedAt) + config.electionTimeout }
+    var quorumDeadline: Instant {
+        let deadline = (rounds.confirmedSentAt ?? electedAt) + config.electionTimeout
+        return max(deadline, reprieve ?? deadline)
+    }
 
     mutating func tickLeader(now: Instant, into effects: inout [RaftEffect]) {
-        if isDiskHung(at: now) || (quorumDeadline <= now && !isAlone && !planted(.noCheckQuorum)) {
+        let isUnanswered = quorumDeadline <= now && !isAlone && !planted(.noCheckQuorum)
+        if isDiskHung(at: now) || (isUnanswered && takeReprieve(now: now) == nil) {
             stepDown(to: term, now: now, into: &effects)
             return
         }
@@ -102,6 +106,7 @@ extension Consensus {
             rounds.promise(through: promised, lease: config.leaseDuration)
         }
         guard let reached, isNews else { return }
+        reprieve = nil
         if let sentAt = rounds.confirmedSentAt, !isAlone { roundTrips.add(now - sentAt) }
         if hasCommittedInTerm, let sentAt = rounds.confirmedSentAt { freshness.confirm(commitIndex, at: sentAt) }
         releaseReads(through: reached, into: &effects)

@@ -62,6 +62,8 @@ package struct Consensus: Sendable {
     /// promised as much before it crashed.
     var withholdsVotesUntil: Instant
     var electionDeadline: Instant
+    /// See `takeReprieve`.
+    var reprieve: Instant?
     /// The timeout drawn at the last change of role; contact with the leader restarts it without drawing anew.
     var electionSpan: Duration
     /// Elections lost in a row: each makes the next wait longer, so that slow disks can finish a vote.
@@ -231,10 +233,28 @@ package struct Consensus: Sendable {
         if role == .leader {
             tickLeader(now: now, into: &effects)
         } else {
-            if electionDeadline <= now { startCampaign(now: now, into: &effects) }
+            if electionDeadline <= now {
+                if let later = takeReprieve(now: now) {
+                    electionDeadline = later
+                } else {
+                    startCampaign(now: now, into: &effects)
+                }
+            }
             retryReads(now: now, into: &effects)
         }
         finish(now: now, into: &effects)
+    }
+
+    /// Who did not run cannot tell who was silent: what is found to be over only after this replica was stopped, or waited
+    /// for a processor, lasts for another round of heartbeats. Once, until something is heard. A machine that stood still
+    /// stopped all of its replicas, and whoever is followed speaks again as soon as it runs.
+    /// Returns until when, if it does.
+    mutating func takeReprieve(now: Instant) -> Instant? {
+        guard reprieve == nil, (now - nextDeadline).inNanoseconds * 4 > config.heartbeatInterval.inNanoseconds else {
+            return nil
+        }
+        reprieve = now + config.heartbeatInterval
+        return reprieve
     }
 
     /// The write with this number, and so every earlier one, is durable.

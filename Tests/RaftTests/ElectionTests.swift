@@ -32,6 +32,27 @@ import Testing
         #expect(solo.applied.last?.payload == [7])
     }
 
+    @Test("a follower that was stopped waits for one more heartbeat before it campaigns, and only for one")
+    func stoppedFollower() {
+        var solo = SoloReplica(terms: [4])
+        solo.receive(heartbeat(4), from: 2)
+        solo.sleep(.seconds(5))
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .follower)
+        // It comes: the machine of both had stood still.
+        solo.receive(heartbeat(4, round: 2), from: 2)
+        _ = solo.takeSent()
+        solo.advance(by: .milliseconds(60))
+        #expect(solo.core.role == .follower && solo.takeSent().isEmpty)
+        // It does not, and every tick is late.
+        solo.sleep(.seconds(5))
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .follower)
+        solo.sleep(.milliseconds(30))
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .preCandidate)
+    }
+
     @Test("thesis §9.6: a replica that cannot win changes nobody's term")
     func preVoteKeepsTerm() {
         var solo = SoloReplica(terms: [4])

@@ -75,6 +75,25 @@ import Testing
         #expect(solo.takeSent().isEmpty)
     }
 
+    @Test("a leader that was stopped asks once more before it steps down: who did not run cannot tell who was silent")
+    func stopped() throws {
+        var solo = leader()
+        solo.answer(try #require(solo.lastRound), from: 2)
+        solo.sleep(.seconds(5))
+        _ = solo.takeSent()
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .leader && !solo.core.holdsLease(at: solo.now))
+        solo.answer(try #require(solo.lastRound), from: 2)
+        #expect(solo.core.holdsLease(at: solo.now))
+        // Nobody answers: another round is all that it waits for, however late the next tick comes.
+        solo.sleep(.seconds(5))
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .leader)
+        solo.sleep(.milliseconds(30))
+        solo.advance(by: .zero)
+        #expect(solo.core.role == .follower)
+    }
+
     @Test("case 36: a leader whose disk hangs steps down although its quorum answers")
     func hungDisk() throws {
         var solo = leader()
