@@ -45,8 +45,10 @@ extension NodeBrain {
     /// Moves every waiting request one step: send, repeat, answer or give up.
     mutating func advanceRequests(now: Instant, into effects: inout [NodeEffect]) {
         guard haltReason == nil else { return }
-        consensus.gather()
         defer { consensus.settle(now: now, into: &raftEffects) }
+        let isIdle = proposals.isEmpty && reads.isEmpty && removals.isEmpty && consensus.role != .leader
+        guard !isIdle else { return }
+        consensus.gather()
         if consensus.role == .leader {
             runDuties(now: now, into: &effects)
             tendMembership(now: now)

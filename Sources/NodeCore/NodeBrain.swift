@@ -159,10 +159,16 @@ package struct NodeBrain: Sendable {
         return next
     }
 
-    package func checkInvariants() {
+    /// See `Consensus.glance`.
+    package mutating func glance() -> (nextDeadline: Instant, consensus: Consensus.Glance) {
+        (nextDeadline, consensus.glance())
+    }
+
+    /// - Parameter isStateNew: walk through the state too, which is large and changes only with what is applied.
+    package func checkInvariants(isStateNew: Bool = true) {
         membership.checkInvariants()
         consensus.checkInvariants()
-        authority.checkInvariants()
+        if isStateNew { authority.checkInvariants() }
         sealer.checkInvariants()
         precondition(
             authority.appliedIndex <= consensus.commitIndex,

@@ -38,8 +38,12 @@
         end = bytes.count
     }
 
-    package init(_ slice: ArraySlice<UInt8>) {
-        self.init(Array(slice))
+    /// Reads a part, where it lies.
+    @inlinable package init(_ bytes: [UInt8], in range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "\(bytes.count) bytes lack \(range)")
+        self.bytes = bytes
+        position = range.lowerBound
+        end = range.upperBound
     }
 
     @inlinable package var remaining: Int { end - position }

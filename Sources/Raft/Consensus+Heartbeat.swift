@@ -139,14 +139,18 @@ extension Consensus {
         askForReads(now: now, into: &effects)
     }
 
-    /// For how long the vote is withheld after a leader's word, whatever of the log a crash would leave.
+    /// For how long the vote is withheld after a leader's word, whatever of the log a crash would leave, and whatever of
+    /// it that leader would cut off: the shortest E since the last entry that is certain.
     private var durablePatience: Duration {
-        let current = config.electionTimeout
-        if planted(.promiseNotDurable) { return current }
+        if planted(.promiseNotDurable) { return config.electionTimeout }
         guard durability.isTruncationDurable else { return .zero }
-        if history.current.index <= durability.durableIndex { return current }
-        let durable = history.statements.last { $0.index <= durability.durableIndex } ?? history.statements[0]
-        return min(current, settings.agreeing(with: durable.configuration.timeouts).electionTimeout)
+        let certain = min(durability.durableIndex, max(matchedIndex, commitIndex))
+        if history.current.index <= certain { return config.electionTimeout }
+        // None is, as long as a leader's snapshot is not on disk yet.
+        guard let first = history.statements.lastIndex(where: { $0.index <= certain }) else { return .zero }
+        return history.statements[first...].reduce(config.electionTimeout) { shortest, statement in
+            min(shortest, settings.agreeing(with: statement.configuration.timeouts).electionTimeout)
+        }
     }
 
     private func votersHeard(at now: Instant) -> [ReplicaID] {

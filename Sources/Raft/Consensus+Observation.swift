@@ -22,6 +22,22 @@ extension Consensus {
         }
     }
 
+    /// What a world looks at after every step.
+    package struct Glance: Sendable {
+        package let term: Term
+        package let isLeader: Bool
+        package let commitIndex: LogIndex
+        package let configurationIndex: LogIndex
+        package let leaseDeadline: Instant?
+    }
+
+    /// Mutating only in name: whoever asks from another module would copy the whole replica first.
+    package mutating func glance() -> Glance {
+        Glance(
+            term: term, isLeader: role == .leader, commitIndex: commitIndex,
+            configurationIndex: configurationIndex, leaseDeadline: leaseDeadline)
+    }
+
     /// Of every member but this replica.
     package var beliefs: [Belief] {
         members.filter { $0.replica != replica }.map {
@@ -29,6 +45,9 @@ extension Consensus {
                 member: $0.replica, match: $0.match, answeredRound: $0.answeredRound, isVoteCounted: $0.vote == true)
         }
     }
+
+    /// What an answer must promise at least to renew this replica's lease, were it to lead.
+    package var leasePromise: Duration { config.leasePromise }
 
     /// Where the configuration in force stands in the log.
     package var configurationIndex: LogIndex { history.current.index }

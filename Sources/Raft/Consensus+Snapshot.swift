@@ -238,19 +238,19 @@ extension Consensus {
         guard durability.snapshot != nil, let writing = durability.publishable else { return }
         let metadata = writing.snapshot.metadata
         guard writing.isReceived, metadata.position.index > commitIndex else {
-            return durability.publish(voidsLog: false)
+            return durability.publish(voidsLog: false, committed: commitIndex)
         }
         // Elected meanwhile: then the log reaches as far as any snapshot, and goes its own way.
         guard role != .leader else { return durability.abandonSnapshot() }
         let isHeld = log.term(at: metadata.position.index) == metadata.position.term || planted(.snapshotKeepsOldLog)
-        // First: what a configuration means is asked of the commit index.
+        durability.publish(voidsLog: !isHeld, committed: commitIndex)
+        // Before the configurations: what one means is asked of the commit index.
         commitIndex = metadata.position.index
         appliedIndex = metadata.position.index
         if !isHeld {
             log.restart(after: metadata.position, time: metadata.time)
             if !planted(.snapshotForgetsVoters) { restartConfigurations(at: metadata, now: now) }
         }
-        durability.publish(voidsLog: !isHeld)
         matchedIndex = max(matchedIndex, metadata.position.index)
         snapshots.askedAt = appliedIndex
         snapshots.appliedBytes = 0

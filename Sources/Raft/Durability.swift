@@ -176,15 +176,16 @@ extension Durability {
         return snapshot
     }
 
-    /// Publishes with the next write.
-    mutating func publish(voidsLog: Bool) {
+    /// Publishes with the next write. Of a log that it voids, what was `committed` before lies on disk until then, and
+    /// nothing else that the new one says.
+    mutating func publish(voidsLog: Bool, committed: LogIndex) {
         guard let id = snapshot?.snapshot.id, let metadata = snapshot?.snapshot.metadata else {
             preconditionFailure("there is no snapshot to publish")
         }
         snapshot?.publication = .publish(metadata, id, voidsLog: voidsLog)
         guard voidsLog else { return }
         issuedIndex = metadata.position.index
-        durableIndex = min(durableIndex, issuedIndex)
+        durableIndex = min(durableIndex, committed)
         truncateAfter = nil
     }
 

@@ -93,9 +93,9 @@ struct HardStateSlots: Hashable, Sendable {
     /// Whose slot it is, if it is good.
     static func owner(of file: [UInt8]) -> WALOwner? {
         guard file.count >= slotBytes else { return nil }
-        var tail = ByteReader(file[slotBytes - 4..<slotBytes])
+        var tail = ByteReader(file, in: slotBytes - 4..<slotBytes)
         guard (try? tail.readUInt32()) == WALChecksum.crc32c(file, 0..<slotBytes - 4) else { return nil }
-        var reader = ByteReader(file[0..<slotBytes - 4])
+        var reader = ByteReader(file, in: 0..<slotBytes - 4)
         guard (try? reader.readUInt64()) == magic, (try? reader.readUInt32()) == WALFormat.version else { return nil }
         return (try? decodeFields(&reader))?.owner
     }
@@ -103,11 +103,11 @@ struct HardStateSlots: Hashable, Sendable {
     /// Throws if the slot is intact and not ours. Never traps.
     static func decode(_ file: [UInt8], name: String, owner: WALOwner) throws(WALError) -> Slot {
         guard file.count >= slotBytes else { return .bad("has \(file.count) bytes instead of \(fileBytes)") }
-        var tail = ByteReader(file[slotBytes - 4..<slotBytes])
+        var tail = ByteReader(file, in: slotBytes - 4..<slotBytes)
         guard (try? tail.readUInt32()) == WALChecksum.crc32c(file, 0..<slotBytes - 4) else {
             return .bad("fails its checksum")
         }
-        var reader = ByteReader(file[0..<slotBytes - 4])
+        var reader = ByteReader(file, in: 0..<slotBytes - 4)
         guard (try? reader.readUInt64()) == magic, let version = try? reader.readUInt32() else {
             return .bad("is no hard state")
         }

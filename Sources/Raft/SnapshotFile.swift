@@ -76,7 +76,7 @@ enum SnapshotFile {
     static func decode(_ file: [UInt8], name: String, owner: WALOwner) throws(WALError) -> Snapshot? {
         guard let (fields, version) = checkedFields(of: file) else { return nil }
         guard version == WALFormat.version else { throw .unknownVersion(file: name, found: version) }
-        var reader = ByteReader(fields)
+        var reader = ByteReader(file, in: fields)
         guard let cluster = try? reader.readRaw(16), let replica = try? reader.readReplicaID() else { return nil }
         try WALOwner(cluster: cluster, replica: replica).expect(owner, file: name)
         guard let total = try? reader.readUInt64(), total <= UInt64(Snapshot.bytesMax),
@@ -88,15 +88,15 @@ enum SnapshotFile {
         return snapshot.checksum == checksum ? snapshot : nil
     }
 
-    private static func checkedFields(of file: [UInt8]) -> (fields: ArraySlice<UInt8>, version: UInt32)? {
+    private static func checkedFields(of file: [UInt8]) -> (fields: Range<Int>, version: UInt32)? {
         guard file.count > headerBytes else { return nil }
-        var reader = ByteReader(file[0..<prefixBytes])
+        var reader = ByteReader(file, in: 0..<prefixBytes)
         guard (try? reader.readUInt64()) == magic, let version = try? reader.readUInt32(),
             let count = try? reader.readUInt32(), Int(count) <= headerBytes - prefixBytes - 4
         else { return nil }
         let end = prefixBytes + Int(count)
-        var tail = ByteReader(file[end..<end + 4])
+        var tail = ByteReader(file, in: end..<end + 4)
         guard (try? tail.readUInt32()) == WALChecksum.crc32c(file, 0..<end) else { return nil }
-        return (file[prefixBytes..<end], version)
+        return (prefixBytes..<end, version)
     }
 }

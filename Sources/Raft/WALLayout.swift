@@ -42,7 +42,7 @@ package enum WALLayout {
         var places: [Place] = []
         var offset = WALSegmentHeader.blockBytes
         while offset + WALRecord.headerBytes <= bytes.count {
-            var reader = ByteReader(bytes[offset..<offset + WALRecord.headerBytes])
+            var reader = ByteReader(bytes, in: offset..<offset + WALRecord.headerBytes)
             guard (try? reader.readUInt32()) == WALRecord.magic, (try? reader.readUInt64()) != nil,
                 let bodyBytes = try? reader.readUInt32(), bodyBytes <= WALFormat.payloadMax
             else {

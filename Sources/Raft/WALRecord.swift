@@ -117,7 +117,7 @@ extension WALRecord {
         guard offset >= 0, offset + headerBytes <= bytes.count else { return nil }
         // The cheap test first: a scan asks at every eighth byte.
         guard bytes[offset] == 0x4D, bytes[offset + 1] == 0x4E else { return nil }
-        var reader = ByteReader(bytes[offset..<offset + headerBytes])
+        var reader = ByteReader(bytes, in: offset..<offset + headerBytes)
         guard let magic = try? reader.readUInt32(), magic == Self.magic, let checksum = try? reader.readUInt32(),
             checksum == WALChecksum.crc32c(bytes, offset + 8..<offset + headerBytes, seed: seed)
         else { return nil }

@@ -108,17 +108,17 @@ struct WALScan: Sendable {
         var offset = header.recordsOffset
         while replay.nextNumber < limit ?? .max {
             let number = replay.nextNumber
+            let identity = header.identity(of: number, in: segment.bytes, seed: seed)
             guard number - header.firstNumber < UInt64(header.recordMax),
                 let found = WALRecord.header(in: segment.bytes, at: offset, seed: seed),
                 let record = WALRecord.decode(found, in: segment.bytes),
-                header.identity(of: number, in: segment.bytes, seed: seed) ?? record.identity == record.identity,
-                replay.apply(record)
+                identity ?? record.identity == record.identity, replay.apply(record)
             else {
                 cleanEnd = offset
                 // A later file was created only after everything in this one was durable.
                 return Damage(place: place, offset: offset, isProven: place + 1 < segments.count)
             }
-            repairIdentity(of: record, at: offset, in: segment, header, seed: seed)
+            if identity == nil { repairIdentity(of: record, at: offset, in: segment, header, seed: seed) }
             offset = found.end
         }
         return nil
@@ -127,7 +127,6 @@ struct WALScan: Sendable {
     private mutating func repairIdentity(
         of record: WALRecord, at offset: Int, in segment: WALSegmentFile, _ header: WALSegmentHeader, seed: UInt32
     ) {
-        guard header.identity(of: record.number, in: segment.bytes, seed: seed) == nil else { return }
         var writer = ByteWriter()
         WALSegmentHeader.encode(record.identity, at: offset, seed: seed, into: &writer)
         let place = header.identityOffset(of: record.number)

@@ -138,9 +138,9 @@ struct WALSegmentHeader: Hashable, Sendable {
     static func decode(_ file: [UInt8], name: String, owner: WALOwner) throws(WALError) -> WALSegmentHeader? {
         for offset in [0, copyOffset] where file.count >= offset + bytes {
             let end = offset + bytes - 8
-            var reader = ByteReader(file[offset..<offset + bytes])
+            var reader = ByteReader(file, in: offset..<offset + bytes)
             guard (try? reader.readUInt64()) == magic, let version = try? reader.readUInt32() else { continue }
-            var tail = ByteReader(file[end..<end + 4])
+            var tail = ByteReader(file, in: end..<end + 4)
             guard (try? tail.readUInt32()) == WALChecksum.crc32c(file, offset..<end) else { continue }
             guard version == WALFormat.version else { throw .unknownVersion(file: name, found: version) }
             guard let header = try? decodeFields(&reader) else { continue }
@@ -201,11 +201,11 @@ struct WALSegmentHeader: Hashable, Sendable {
         let start = identityOffset(of: number)
         let end = start + Self.identityBytes - 4
         guard end + 4 <= file.count else { return nil }
-        var tail = ByteReader(file[end..<end + 4])
+        var tail = ByteReader(file, in: end..<end + 4)
         guard (try? tail.readUInt32()) == Self.identityChecksum(file, start..<end, number: number, seed: seed) else {
             return nil
         }
-        var reader = ByteReader(file[start..<end])
+        var reader = ByteReader(file, in: start..<end)
         guard let index = try? reader.readUInt64(), let term = try? reader.readUInt64(),
             (try? reader.readUInt32()) != nil, let place = try? reader.readUInt32(),
             let type = try? reader.readUInt32(), max(index, term) < WALRecord.numberLimit, UInt64(place) < number

@@ -14,6 +14,13 @@ struct SnapshotTests {
     }
 
     private static let snapshot = Snapshot(metadata(10, term: 2), bytes: (0..<100).map { UInt8($0) })
+    /// The same, where the log had stated a longer election timeout by then.
+    private static let patient = Snapshot(
+        SnapshotMetadata(
+            position: snapshot.position, time: snapshot.metadata.time,
+            configuration: Configuration(
+                voters: (1...3).map(SoloReplica.id), timeouts: ElectionTimeouts(SoloReplica.timeout * 4))),
+        bytes: snapshot.bytes)
 
     private static func chunk(
         _ snapshot: Snapshot = snapshot, from offset: Int, bytes: Int = 40, term: UInt64 = 3, checksum: UInt32? = nil
@@ -37,10 +44,10 @@ struct SnapshotTests {
     }
 
     /// A follower of term 3 that has received the whole snapshot and was told that it is usable.
-    private static func received(terms: [UInt64]) -> SoloReplica {
+    private static func received(_ snapshot: Snapshot = snapshot, terms: [UInt64]) -> SoloReplica {
         var follower = SoloReplica(terms: terms, term: 3)
         for offset in [0, 40, 80] {
-            follower.receive(chunk(from: offset), from: 2)
+            follower.receive(chunk(snapshot, from: offset), from: 2)
             follower.persist()
         }
         follower.check()
@@ -62,9 +69,11 @@ struct SnapshotTests {
         #expect(follower.checks == [Self.snapshot])
     }
 
-    @Test("a snapshot is acknowledged only when it is durable, and the state is replaced once")
-    func durableFirst() {
-        var follower = Self.received(terms: [1, 1])
+    @Test(
+        "a snapshot is acknowledged only when it is durable, and the state is replaced once; also over a longer log",
+        arguments: [2, 12])
+    func durableFirst(count: Int) {
+        var follower = Self.received(terms: Array(repeating: 1, count: count))
         _ = follower.takeSent()
         while let write = follower.writes.first {
             // Asked at any moment, it says so only afterwards.
@@ -94,6 +103,26 @@ struct SnapshotTests {
             #expect(follower.core.lastIndex == LogIndex(isPublished ? 10 : 2), "after \(survived) writes")
             #expect(follower.core.commitIndex == LogIndex(isPublished ? 10 : 0))
         }
+    }
+
+    @Test("no vote is promised to be withheld by an election timeout that a snapshot states and no disk holds yet")
+    func promiseWaits() {
+        var follower = Self.received(Self.patient, terms: [1, 1])
+        func promise() -> Duration? {
+            follower.receive(
+                .heartbeat(.init(term: Term(3), round: 1, commitIndex: LogIndex(10), time: .zero)), from: 2)
+            let reply = follower.takeSent().last { if case .heartbeatReply = $0 { true } else { false } }
+            guard case .heartbeatReply(let answer)? = reply else { return nil }
+            return answer.promise
+        }
+        while !follower.writes.isEmpty {
+            let given = promise()
+            var crashed = follower
+            crashed.crashAndRestart()
+            #expect(given ?? .zero <= crashed.core.electionTimeout, "promised \(String(describing: given))")
+            follower.persistNext()
+        }
+        #expect(promise() == SoloReplica.timeout * 4)
     }
 
     @Test("figure 13, rule 6: entries after the snapshot stay if the log agrees with it")
