@@ -7,8 +7,8 @@ import Raft
 package struct Checkers: Sendable {
     /// Election safety (Raft §5.2): who led each term.
     private var leaders: [Term: Int] = [:]
-    /// State machine safety (Raft §5.4.3): what was applied at each index, by its first applier.
-    private var applied: [LogIndex: AuthorityReply] = [:]
+    /// State machine safety (Raft §5.4.3): what was applied at each index, by its first applier; nil where nobody said.
+    private var applied: [AuthorityReply?] = []
     /// Sessions whose grant was answered: they must stay until someone ends them.
     package private(set) var granted: [SessionID: LogIndex] = [:]
     /// Sessions whose end was answered: they must never come back.
@@ -26,7 +26,13 @@ package struct Checkers: Sendable {
             guard let other = leaders.updateValue(node, forKey: term), other != node else { return nil }
             return "election safety: n\(other + 1) and n\(node + 1) both led term \(term)"
         case .applied(let index, let reply):
-            guard let first = applied.updateValue(reply, forKey: index), first != reply else { return nil }
+            let place = Int(index.value)
+            while applied.count <= place { applied.append(nil) }
+            guard let first = applied[place] else {
+                applied[place] = reply
+                return nil
+            }
+            guard first != reply else { return nil }
             return "state machine safety: index \(index) gave \(first), and \(reply) on n\(node + 1)"
         case .roleChanged, .memberChanged, .halted, .installed, .snapshotRefused, .diskFull: return nil
         }

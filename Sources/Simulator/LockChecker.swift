@@ -21,14 +21,25 @@ package struct LockChecker: Sendable {
         let token: LogIndex
     }
 
-    /// By lock, ascending by token.
-    private var grants: [LockName: [Grant]] = [:]
-    private var acts: [LockName: [Act]] = [:]
+    /// Ascending by token. What is new is near the end, so it is looked for from there.
+    private struct Story: Sendable {
+        var grants: [Grant] = []
+        /// Ascending by index.
+        var acts: [Act] = []
+
+        func place(of token: LogIndex) -> Int? {
+            let place = grants.lastIndex { $0.token <= token }
+            return place.flatMap { grants[$0].token == token ? $0 : nil }
+        }
+    }
+
+    private var stories: [LockName: Story] = [:]
 
     package init() {}
 
     func knows(_ name: LockName, _ token: LogIndex, _ holder: LockHolder) -> Bool {
-        (grants[name] ?? []).contains { $0.token == token && $0.holder == holder }
+        guard let story = stories[name], let place = story.place(of: token) else { return false }
+        return story.grants[place].holder == holder
     }
 
     /// The lock was granted at an entry that cannot be older than `asked`. Returns what is wrong, or nil.
@@ -36,25 +47,27 @@ package struct LockChecker: Sendable {
         _ name: LockName, token: LogIndex, holder: LockHolder, asked: Instant, answered: Instant, lifetime: Duration
     ) -> String? {
         let grant = Grant(token: token, holder: holder, heldUntil: asked + lifetime * 9 / 10)
-        var all = grants[name] ?? []
-        let place = all.firstIndex { $0.token >= token } ?? all.count
-        if place < all.count, all[place].token == token {
-            return all[place].holder == holder ? nil : "mutual exclusion: \(name) is held twice under token \(token)"
+        let before = stories[name]?.grants.last { $0.token <= token }
+        if let before, before.token == token {
+            return before.holder == holder ? nil : "mutual exclusion: \(name) is held twice under token \(token)"
         }
-        all.insert(grant, at: place)
-        grants[name] = all
-        if place > 0, !all[place - 1].mayBeReleased, answered < all[place - 1].heldUntil {
-            return
-                "mutual exclusion: \(name) was granted under \(token) while it was held under \(all[place - 1].token)"
+        insert(grant, name)
+        if let before, !before.mayBeReleased, answered < before.heldUntil {
+            return "mutual exclusion: \(name) was granted under \(token) while it was held under \(before.token)"
         }
-        return (acts[name] ?? []).lazy.compactMap { Self.fence($0, name, all) }.first
+        let act = stories[name]?.acts.last { $0.token < token || $0.index <= token }
+        return act.flatMap { Self.fence($0, name, by: token) }
+    }
+
+    private mutating func insert(_ grant: Grant, _ name: LockName) {
+        let place = stories[name]?.grants.lastIndex { $0.token < grant.token }.map { $0 + 1 } ?? 0
+        stories[name, default: Story()].grants.insert(grant, at: place)
     }
 
     /// The holder asks for its release: from now on it may be free at any time.
     package mutating func noteReleasing(_ name: LockName, token: LogIndex) {
-        for place in (grants[name] ?? []).indices where grants[name]?[place].token == token {
-            grants[name]?[place].mayBeReleased = true
-        }
+        guard let place = stories[name]?.place(of: token) else { return }
+        stories[name]?.grants[place].mayBeReleased = true
     }
 
     /// A renewal that was asked for then took effect, and left the lock as `prolonged`. At which entry is not known: the
@@ -65,22 +78,23 @@ package struct LockChecker: Sendable {
         guard prolonged.token == token else {
             return "fencing: \(name) was renewed under \(token) though it was held under \(prolonged.token)"
         }
-        for place in (grants[name] ?? []).indices where grants[name]?[place].token == token {
-            let until = max(grants[name]?[place].heldUntil ?? .zero, asked + lifetime * 9 / 10)
-            grants[name]?[place].heldUntil = until
-        }
+        guard let place = stories[name]?.place(of: token) else { return nil }
+        let until = max(stories[name]?.grants[place].heldUntil ?? .zero, asked + lifetime * 9 / 10)
+        stories[name]?.grants[place].heldUntil = until
         return nil
     }
 
     /// Something took effect at `index` because the lock was held under `token`.
     package mutating func noteAct(_ name: LockName, token: LogIndex, at index: LogIndex) -> String? {
         let act = Act(index: index, token: token)
-        acts[name, default: []].append(act)
-        return Self.fence(act, name, grants[name] ?? [])
+        let place = stories[name]?.acts.lastIndex { $0.index < index }.map { $0 + 1 } ?? 0
+        stories[name, default: Story()].acts.insert(act, at: place)
+        let before = stories[name]?.grants.last { $0.token < index }
+        return before.flatMap { Self.fence(act, name, by: $0.token) }
     }
 
-    private static func fence(_ act: Act, _ name: LockName, _ grants: [Grant]) -> String? {
-        guard let newer = grants.first(where: { $0.token > act.token && $0.token < act.index }) else { return nil }
-        return "fencing: \(name) acted under \(act.token) at \(act.index), after it was granted under \(newer.token)"
+    private static func fence(_ act: Act, _ name: LockName, by token: LogIndex) -> String? {
+        guard act.token < token, token < act.index else { return nil }
+        return "fencing: \(name) acted under \(act.token) at \(act.index), after it was granted under \(token)"
     }
 }

@@ -7,10 +7,12 @@ import Raft
 /// - *Log matching* (Raft §5.3): entries of one index and term are the same entry, and so is all that precedes them. Each
 ///   entry is remembered with its predecessor's term, so that equal links make equal chains.
 /// - *State machine safety* (§5.4.3): what one node knows to be committed at an index, no node knows otherwise.
-/// - *Leader completeness* (§5.4.3): who begins to lead holds everything that anyone knew to be committed.
+/// - *Leader completeness* (§5.4.3): who leads a term holds everything that was committed in the terms before. What was
+///   committed in a later one need not be there: a candidate that was stopped counts its votes when it wakes up, and
+///   leads a term that others have left behind.
 ///
 /// Looks only at what is new: a log that still ends its known part with the same term has not changed below.
-struct LogChecker: Sendable {
+package struct LogChecker: Sendable {
     private struct Link: Hashable, Sendable {
         let previous: Term
         let digest: UInt64
@@ -23,17 +25,27 @@ struct LogChecker: Sendable {
 
     private var links: [LogPosition: Link] = [:]
     private var committed: [LogIndex: Term] = [:]
-    private var committedThrough = LogIndex.zero
+    /// How far the log was committed by the end of each term that committed something; ascending.
+    private var commits: [(through: LogIndex, term: Term)] = []
     private var seen: [Seen]
 
-    init(nodes: Int) { seen = Array(repeating: Seen(), count: nodes) }
+    package init(nodes: Int) { seen = Array(repeating: Seen(), count: nodes) }
+
+    /// The greatest index that anyone knew to be committed.
+    package var committedThrough: LogIndex { commits.last?.through ?? .zero }
+
+    /// A node knows, in this term, that everything through `index` is committed; the first to know is who committed it.
+    /// False if that is no news.
+    package mutating func noteCommitted(through index: LogIndex, in term: Term) -> Bool {
+        guard index > committedThrough else { return false }
+        if commits.last?.term == term { commits.removeLast() }
+        commits.append((index, term))
+        return true
+    }
 
     /// Looks at what is new in a node's log. Returns what is wrong, or nil.
-    /// - Parameter known: the greatest index that anyone knows to be committed.
-    mutating func look(at consensus: borrowing Consensus, of node: Int, known: LogIndex) -> String? {
-        let log = consensus.log
-        let commit = consensus.commitIndex
-        var found = ConfigurationChecker.judge(inForce: consensus)
+    package mutating func look(at log: RaftLog, commit: LogIndex, of node: Int) -> String? {
+        var found: String?
         var index = seen[node].last.index
         if log.term(at: index) != seen[node].last.term { index = min(log.lastIndex, seen[node].commit) }
         index = max(index, log.base.index)
@@ -46,7 +58,7 @@ struct LogChecker: Sendable {
                 found = "log matching: n\(node + 1) holds another entry at \(position), or after another one"
             }
             if entry.kind == .configuration {
-                found = found ?? ConfigurationChecker.judge(entryAt: index, in: log, committed: known)
+                found = found ?? ConfigurationChecker.judge(entryAt: index, in: log, committed: committedThrough)
             }
         }
         seen[node].last = log.lastPosition
@@ -61,26 +73,23 @@ struct LogChecker: Sendable {
             }
         }
         seen[node].commit = commit
-        committedThrough = max(committedThrough, commit)
         return found
     }
 
-    /// Who begins to lead lacks nothing that is committed.
-    func judge(leader consensus: borrowing Consensus, _ node: Int) -> String? {
-        var index = consensus.log.base.index
-        while index < committedThrough {
+    /// Who leads `term` lacks nothing that was committed before it.
+    package func judge(leader log: RaftLog, term: Term, _ node: Int) -> String? {
+        let due = commits.last { $0.term < term }?.through ?? .zero
+        var index = log.base.index
+        while index < due {
             index = index.next
-            guard let term = committed[index], consensus.log.term(at: index) != term else { continue }
-            return
-                "leader completeness: n\(node + 1) leads term \(consensus.term) without the committed entry at \(index)"
+            guard let expected = committed[index], log.term(at: index) != expected else { continue }
+            return "leader completeness: n\(node + 1) leads term \(term) without the committed entry at \(index)"
         }
         return nil
     }
 
     private static func digest(_ entry: Entry) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(entry.kind.rawValue)
-        for byte in entry.payload { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        return hash
+        Trace.digest(entry.payload) ^ UInt64(entry.kind.rawValue)
     }
 }
 
@@ -90,9 +99,11 @@ extension World {
         // Moved out meanwhile: two owners of its tables would copy them.
         var checker = LogChecker(nodes: 0)
         swap(&checker, &logs)
-        let known = committedThrough
         for node in nodes.indices {
-            let found = nodes[node].read { checker.look(at: $0.consensus, of: node, known: known) }
+            let found = nodes[node].read { brain in
+                checker.look(at: brain.consensus.log, commit: brain.consensus.commitIndex, of: node)
+                    ?? ConfigurationChecker.judge(inForce: brain.consensus)
+            }
             if let found = found ?? nil { report(found) }
         }
         swap(&checker, &logs)
@@ -101,7 +112,23 @@ extension World {
 
     mutating func checkLeader(_ node: Int) {
         checkLogs()
+        judgeLeader(node)
+    }
+
+    /// In a term before those of leaders that are already there, what they must hold has grown.
+    mutating func noteCommitted(through index: LogIndex, in term: Term) {
+        guard logs.noteCommitted(through: index, in: term) else { return }
+        let later = nodes.indices.filter { nodes[$0].ledTerm ?? .zero > term }
+        guard !later.isEmpty else { return }
+        checkLogs()
+        for node in later { judgeLeader(node) }
+    }
+
+    private mutating func judgeLeader(_ node: Int) {
         let checker = logs
-        if let found = nodes[node].read({ checker.judge(leader: $0.consensus, node) }) ?? nil { report(found) }
+        let found = nodes[node].read { brain in
+            checker.judge(leader: brain.consensus.log, term: brain.consensus.term, node)
+        }
+        if let found = found ?? nil { report(found) }
     }
 }

@@ -87,7 +87,9 @@ extension ScenarioRunner {
 
     mutating func put(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
+        let write = try beginWrite(command)
         let answer = commit(try putCommand(command), on: node)
+        values.end(write, answer, at: world.now)
         guard case .committed(.stored, _) = answer else { return [describe(answer, on: node)] }
         return ["stored on \(world.name(of: node))"]
     }
@@ -102,6 +104,8 @@ extension ScenarioRunner {
         for number in 1...count {
             guard let key = ValueKey("fill-\(number)") else { continue }
             let value = [UInt8](repeating: 120, count: bytes)
+            _ = values.beginWrite(
+                "fill-\(number)", String(decoding: value, as: UTF8.self), ifAbsent: false, at: world.now)
             _ = world.submit(.putValue(key: key, value: value, condition: .none, author: .simulated), to: node)
             world.run(for: .milliseconds(2))
         }
@@ -112,16 +116,21 @@ extension ScenarioRunner {
     mutating func get(_ command: Scenario.Command) throws(ScenarioError) -> [String] {
         let node = try node(command)
         let key = try valueKey(command)
-        if command.option("local") == nil {
-            let request = world.readBarrier(at: node)
-            let answer = world.wait(for: request)
-            guard case .readable = answer else { return [describe(answer, on: node)] }
+        let name = try require("key", command)
+        let isLocal = command.option("local") != nil
+        let process = isLocal ? nil : values.beginRead(name, at: world.now)
+        if let process {
+            let answer = world.wait(for: world.readBarrier(at: node))
+            guard case .readable = answer else {
+                values.endRead(process, name, found: nil, at: world.now)
+                return [describe(answer, on: node)]
+            }
         }
-        guard let value = world.brain(of: node)?.authority.values[key] else {
-            return ["\(command.option("key") ?? "") is absent on \(world.name(of: node))"]
-        }
-        let text = String(decoding: value.bytes, as: UTF8.self)
-        return ["\(command.option("key") ?? "") is \(text) on \(world.name(of: node))"]
+        let value = world.brain(of: node)?.authority.values[key]
+        let text = value.map { String(decoding: $0.bytes, as: UTF8.self) }
+        if let process { values.endRead(process, name, found: .some(text), at: world.now) }
+        guard let text else { return ["\(name) is absent on \(world.name(of: node))"] }
+        return ["\(name) is \(text) on \(world.name(of: node))"]
     }
 
     /// Says that nothing was lost or contradicted so far, or what was.
@@ -141,7 +150,10 @@ extension ScenarioRunner {
         var node = try node(inner)
         let request: RequestID
         switch inner.verb {
-        case "put": request = world.submit(try putCommand(inner), to: node)
+        case "put":
+            let write = try beginWrite(inner)
+            if let label = inner.option("as") { values.begun[label] = write }
+            request = world.submit(try putCommand(inner), to: node)
         case "get": request = world.readBarrier(at: node)
         case "remove":
             let (removed, asked) = try removal(inner)
@@ -169,11 +181,18 @@ extension ScenarioRunner {
         }
         let answer = world.wait(for: request)
         begun[label] = nil
+        if let write = values.begun.removeValue(forKey: label) { values.end(write, answer, at: world.now) }
         if case .committed(.stored, _) = answer { return ["stored on \(world.name(of: node))"] }
         return [describe(answer, on: node)]
     }
 
     // MARK: Steps
+
+    private mutating func beginWrite(_ command: Scenario.Command) throws(ScenarioError) -> StoryValues.Write {
+        values.beginWrite(
+            try require("key", command), try require("value", command), ifAbsent: command.option("if") == "absent",
+            at: world.now)
+    }
 
     private func putCommand(_ command: Scenario.Command) throws(ScenarioError) -> AuthorityCommand {
         let value = try require("value", command)

@@ -35,6 +35,8 @@ package struct ScenarioRunner: Sendable {
     var locks: [String: NamedLock] = [:]
     /// Requests that were begun and named, e.g. `as=P1`, and the node that each was asked on.
     var begun: [String: (request: RequestID, node: Int)] = [:]
+    /// What clients saw of values.
+    var values = StoryValues()
     private let scenario: Scenario
 
     /// `seed` overrides the scenario's own.
@@ -56,7 +58,7 @@ package struct ScenarioRunner: Sendable {
             outputs.append(output)
             if output != block.expected { failures.append(Self.describe(block, output)) }
         }
-        failures += world.allViolations().map { "broken: \($0)" }
+        failures += (world.allViolations() + values.history.violations()).map { "broken: \($0)" }
         return Outcome(
             outputs: outputs, failures: failures, traceHash: world.trace.hash, simulated: world.now - .zero,
             traceLines: world.trace.lines, faults: world.faultCounts, recording: world.recording)

@@ -25,11 +25,14 @@ struct SimulatedNode: Sendable {
     /// all), both by its own clock.
     private(set) var nextDeadline: Instant = .distantFuture
     private(set) var leaseUntil: Instant = .zero
-    /// What it knew to be committed then, and the term that it led.
+    /// What it knew to be committed then, its term, and the one that it led.
     private(set) var commitIndex = LogIndex.zero
+    private(set) var term = Term.zero
     private(set) var ledTerm: Term?
     private(set) var configurationIndex = LogIndex.zero
     private(set) var judged = Judged()
+    /// The state whose invariants were checked last.
+    private var checkedThrough: LogIndex?
     /// The term whose lease it gave up by telling another node to campaign.
     var forfeitedTerm: Term?
     /// Its disk was found to lack acknowledged entries when this life began.
@@ -104,8 +107,10 @@ struct SimulatedNode: Sendable {
         nextDeadline = .distantFuture
         leaseUntil = .zero
         commitIndex = .zero
+        term = .zero
         ledTerm = nil
         forfeitedTerm = nil
+        checkedThrough = nil
         isFaulty = false
         life += 1
         batch = nil
@@ -139,8 +144,9 @@ struct SimulatedNode: Sendable {
         let lease: Instant?
     }
 
-    /// A leader appended a configuration while its last one was not committed.
-    func changeDuringChange(committed: LogIndex) -> String? {
+    /// A leader appended a configuration while its last one was not committed. (Mutating in name, like all that is asked
+    /// after every step.)
+    mutating func changeDuringChange(committed: LogIndex) -> String? {
         guard let term = ledTerm, judged.term == term, configurationIndex > judged.configuration,
             judged.configuration > committed
         else { return nil }
@@ -161,34 +167,25 @@ struct SimulatedNode: Sendable {
 
     /// Keeps what the world asks for after every step.
     mutating func look() {
-        guard let seen = read({ Seen($0) }) else { return }
-        nextDeadline = seen.nextDeadline
-        leaseUntil = seen.leaseUntil
+        guard let (deadline, seen) = brain?.glance() else { return }
+        nextDeadline = deadline
+        leaseUntil = seen.leaseDeadline ?? .zero
         commitIndex = seen.commitIndex
-        ledTerm = seen.ledTerm
+        term = seen.term
+        ledTerm = seen.isLeader ? seen.term : nil
         configurationIndex = seen.configurationIndex
+    }
+
+    mutating func checkInvariants() {
+        let applied = read { $0.authority.appliedIndex }
+        let isStateNew = applied != checkedThrough
+        checkedThrough = applied
+        _ = read { $0.checkInvariants(isStateNew: isStateNew) }
     }
 
     /// Looks at the brain where it lies; nil while the node is down. Mutating only in name: reading through an optional
     /// would copy the whole brain, and count references to every table in it.
     mutating func read<T>(_ body: (borrowing NodeBrain) -> T) -> T? { brain?.withoutCopying(body) }
-}
-
-/// What a world looks at after every step.
-private struct Seen {
-    let nextDeadline: Instant
-    let leaseUntil: Instant
-    let commitIndex: LogIndex
-    let ledTerm: Term?
-    let configurationIndex: LogIndex
-
-    init(_ brain: borrowing NodeBrain) {
-        nextDeadline = brain.nextDeadline
-        leaseUntil = brain.consensus.leaseDeadline ?? .zero
-        commitIndex = brain.consensus.commitIndex
-        configurationIndex = brain.consensus.configurationIndex
-        ledTerm = brain.consensus.role == .leader ? brain.consensus.term : nil
-    }
 }
 
 extension NodeBrain {

@@ -194,12 +194,19 @@ struct SwarmRun {
         }.joined(separator: "; ")
     }
 
-    /// Everyone who can run, paused nodes included, names the same primary.
+    /// Everyone who can run, paused nodes included, names the same primary, and is as fresh as it. A program that the mesh has left behind ends,
+    /// and whoever supervises it starts the new one.
     private mutating func converge() -> Bool {
-        world.run(atMost: settings.convergenceLimit) { world in
-            let running = (0..<world.nodeCount).filter { world.nodes[$0].isRunning }
-            guard let first = running.first, let primary = world.primary(seenBy: first) else { return false }
-            return running.allSatisfy { world.primary(seenBy: $0) == primary }
+        let end = world.now + settings.convergenceLimit
+        while world.now < end {
+            let isAgreed = world.run(atMost: .seconds(1)) { world in
+                let running = (0..<world.nodeCount).filter { world.nodes[$0].isRunning }
+                guard let first = running.first, let primary = world.primary(seenBy: first) else { return false }
+                return running.allSatisfy { world.primary(seenBy: $0) == primary && world.isFresh($0) }
+            }
+            if isAgreed { return true }
+            for node in 0..<world.nodeCount { world.restartIfHalted(node) }
         }
+        return false
     }
 }

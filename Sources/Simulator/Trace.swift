@@ -17,6 +17,17 @@ package struct Trace: Sendable {
         eventCount += 1
         mix(UInt64(bitPattern: time.nanoseconds))
         mix(kind << 32 | UInt64(node) << 24 | UInt64(bytes.count))
+        mix(bytes)
+    }
+
+    /// Of these bytes alone.
+    static func digest(_ bytes: [UInt8]) -> UInt64 {
+        var trace = Trace(keepsLines: false)
+        trace.mix(bytes)
+        return trace.hash
+    }
+
+    private mutating func mix(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { raw in
             var offset = 0
             while offset + 8 <= raw.count {

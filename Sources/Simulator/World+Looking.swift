@@ -16,6 +16,8 @@ extension World {
         return nodes.firstIndex { $0.id == primary }
     }
 
+    func isFresh(_ node: Int) -> Bool { view(of: node)?.isFresh(at: localTime(of: node)) ?? false }
+
     package func view(of node: Int) -> ClusterView? {
         guard nodes[node].isAwake else { return nil }
         return nodes[node].brain?.makeView(at: localTime(of: node))

@@ -35,7 +35,7 @@ extension World {
             let leader = checkers.leader(of: reply.term)
             return AcknowledgementChecker.judge(receiver: receiver, leader: leader, of: reply.term, from: replica)
                 ?? judge(term: reply.term, of: replica, from: node)
-                ?? judge(promise: reply.promise, of: replica, from: node)
+                ?? judge(promise: reply.promise, in: reply.term, of: replica, from: node, to: receiver)
         case .snapshotReply(let reply) where reply.outcome == .installed:
             acknowledgements.note(reply.position.index, of: replica, in: reply.term)
             return judge(term: reply.term, of: replica, from: node)
@@ -134,9 +134,11 @@ extension World {
 
     /// What a leader's step committed, and what it makes its lease of.
     mutating func noteCommit(of node: Int) {
-        committedThrough = max(committedThrough, nodes[node].commitIndex)
+        if nodes[node].commitIndex > logs.committedThrough {
+            noteCommitted(through: nodes[node].commitIndex, in: nodes[node].term)
+        }
         guard isOverheard else { return }
-        if let found = nodes[node].changeDuringChange(committed: committedThrough) { report(found) }
+        if let found = nodes[node].changeDuringChange(committed: logs.committedThrough) { report(found) }
         if settings.checksEveryStep { checkBeliefs(of: node) }
         guard let seen = nodes[node].takeNews() else { return }
         let (acknowledgements, rounds) = (acknowledgements, rounds)
@@ -211,12 +213,17 @@ extension World {
         return DurabilityChecker.judge(position, of: replica, on: recoverWorst(of: node))
     }
 
-    private mutating func judge(promise: Duration, of replica: ReplicaID, from node: Int) -> String? {
-        guard durability.isNews(promise: promise, of: replica, life: nodes[node].life), promise > .zero,
+    /// Where the leader counts on less, because it has shortened E meanwhile, no more need be kept.
+    private mutating func judge(
+        promise: Duration, in term: Term, of replica: ReplicaID, from node: Int, to leader: Int
+    ) -> String? {
+        guard nodes.indices.contains(leader), nodes[leader].ledTerm == term else { return nil }
+        let counted = min(promise, nodes[leader].read { $0.consensus.leasePromise } ?? .zero)
+        guard durability.isNews(promise: counted, of: replica, life: nodes[node].life), counted > .zero,
             isDiskTrusted(node), !nodes[node].disk.isHarmed
         else { return nil }
         return DurabilityChecker.judge(
-            promise: promise, of: replica, on: recoverWorst(of: node), genesis: settings.electionTimeout)
+            promise: counted, of: replica, on: recoverWorst(of: node), genesis: settings.electionTimeout)
     }
 
     private func recoverWorst(of node: Int) -> WALRecovery? {

@@ -27,7 +27,7 @@ extension World {
 
     package mutating func readBarrier(at node: Int) -> RequestID {
         let request = takeRequest()
-        reads.noteAsked(request, at: now, committed: committedThrough)
+        reads.noteAsked(request, at: now, committed: logs.committedThrough)
         if nodes[node].isRunning {
             step(node, .readBarrier(request))
         } else {

@@ -62,8 +62,6 @@ package struct World: Sendable {
     var acknowledgements = AcknowledgementChecker()
     var durability = DurabilityChecker()
     var reads = ReadChecker()
-    /// The greatest index that any node knew to be committed.
-    var committedThrough = LogIndex.zero
     let provision: Provision
     var queue = EventQueue()
     var inFlight = InFlight()
@@ -208,7 +206,7 @@ package struct World: Sendable {
         noteCommit(of: node)
         scheduleWake(of: node)
         if recording != nil { recordLease(of: node) }
-        if settings.checksEveryStep { nodes[node].brain?.checkInvariants() }
+        if settings.checksEveryStep { nodes[node].checkInvariants() }
         checkLeases(after: node)
     }
 

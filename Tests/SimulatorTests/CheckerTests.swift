@@ -106,6 +106,45 @@ struct CheckerTests {
         #expect(Checkers.divergence(among: [("n1", state), ("n2", other)]) != nil)
     }
 
+    private static func log(_ terms: UInt64...) -> RaftLog {
+        RaftLog(
+            terms.enumerated().map { place, term in
+                Entry(index: LogIndex(UInt64(place + 1)), term: Term(term), time: .zero, kind: .noop, payload: [])
+            })
+    }
+
+    @Test("Raft §5.4.3: who leads a term and lacks what was committed in the terms before; a late leader is lawful")
+    func leaderCompleteness() {
+        var logs = LogChecker(nodes: 3)
+        func commit(_ log: RaftLog, through index: UInt64, in term: UInt64, of node: Int) -> (String?, Bool) {
+            let found = logs.look(at: log, commit: LogIndex(index), of: node)
+            return (found, logs.noteCommitted(through: LogIndex(index), in: Term(term)))
+        }
+        #expect(commit(Self.log(1, 1), through: 2, in: 1, of: 0) == (nil, true))
+        #expect(commit(Self.log(1, 1, 3), through: 3, in: 3, of: 1) == (nil, true))
+        #expect(commit(Self.log(1, 1, 3), through: 3, in: 4, of: 0) == (nil, false), "others learn of it later")
+        func isWrong(_ log: RaftLog, leading term: UInt64) -> Bool {
+            logs.judge(leader: log, term: Term(term), 2)?.hasPrefix("leader completeness") == true
+        }
+        #expect(!isWrong(Self.log(1, 1), leading: 2), "its votes are older than the third entry")
+        #expect(isWrong(Self.log(1), leading: 2))
+        #expect(isWrong(Self.log(1, 1), leading: 4))
+        #expect(isWrong(Self.log(1, 1, 2), leading: 4))
+        #expect(!isWrong(Self.log(1, 1, 3), leading: 4))
+    }
+
+    @Test("two entries at one place of one term, and two that are committed at one index")
+    func logMatching() {
+        var logs = LogChecker(nodes: 2)
+        let first = logs.look(at: Self.log(1, 1, 2), commit: LogIndex(1), of: 0)
+        #expect(first == nil)
+        var others = logs
+        let other = others.look(at: Self.log(1, 2, 2), commit: .zero, of: 1)
+        #expect(other?.hasPrefix("log matching") == true)
+        let second = logs.look(at: Self.log(2), commit: LogIndex(1), of: 1)
+        #expect(second?.hasPrefix("state machine safety") == true)
+    }
+
     private static let name = LockName("lock")
     private static let holders = [LockHolder(high: 1, low: 1), LockHolder(high: 2, low: 2)]
 
