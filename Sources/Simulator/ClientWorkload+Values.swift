@@ -115,7 +115,7 @@ extension ClientWorkload {
         history.end(
             operation.process, type, operation.f, values.names[operation.key], value, at: answered?.at ?? world.now)
         let isWrite = operation.f == .write && operation.value != .single(nil)
-        if isWrite, type == .fail || type == .info, strikes(habits.retryPerMille, .retry, &world),
+        if isWrite, type == .fail || type == .info, hasRoom, strikes(habits.retryPerMille, .retry, &world),
             let node = awakeNode(world)
         {
             write(operation.key, on: node, &world)

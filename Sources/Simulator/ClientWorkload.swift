@@ -57,6 +57,11 @@ package struct ClientWorkload: Sendable {
         package init() {}
     }
 
+    /// Where so many wait, nobody asks again: a mesh that refuses at once, and clients that each ask twice, would double
+    /// them for ever.
+    private static let pendingMax = 1000
+    var hasRoom: Bool { pending.count < Self.pendingMax }
+
     /// After which a client takes its question for lost.
     static let patience: Duration = .seconds(20)
 
