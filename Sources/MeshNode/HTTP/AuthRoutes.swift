@@ -22,7 +22,7 @@ struct AuthRoutes {
         guard credentials.scope ?? "mesh" == "mesh" else {
             throw Problem.invalid("The scope must be `mesh`: this version signs in to the whole mesh only.")
         }
-        guard let name = UserName(credentials.username.precomposedStringWithCanonicalMapping),
+        guard let name = UserName(credentials.username.normalised),
             credentials.password.utf8.count <= PasswordChecker.passwordBytesMax
         else { throw Problem.wrongPassword }
         let user = try await checkedUser(name, credentials.password, source: exchange.source)

@@ -17,7 +17,7 @@ struct KeyValueRoutes {
         let prefix = exchange.path.queryValue("prefix") ?? ""
         let after = try exchange.path.queryValue("after").map { try ValueRequest.key($0) }
         let entries = surface.core.view.authority.values.list(
-            prefix: Array(prefix.precomposedStringWithCanonicalMapping.utf8), after: after, limit: Self.listedMax)
+            prefix: Array(prefix.normalised.utf8), after: after, limit: Self.listedMax)
         return Response.json { text in
             text.key("entries")
             text.open("[")

@@ -94,7 +94,7 @@ struct LockRoutes {
     }
 
     static func name(_ text: String) throws(Problem) -> LockName {
-        guard let name = LockName(text.precomposedStringWithCanonicalMapping) else {
+        guard let name = LockName(text.normalised) else {
             throw .invalid("A lock's name has 1 to 128 bytes and no control characters.")
         }
         return name

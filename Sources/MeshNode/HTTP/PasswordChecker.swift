@@ -32,7 +32,7 @@ package final class PasswordChecker: Sendable {
 
     /// Whether the password is right. False, after the same work, where `verifier` is nil.
     func verify(_ password: String, against verifier: PasswordVerifier?) async throws(Problem) -> Bool {
-        let normal = Self.normalised(password)
+        let normal = password.normalised
         let encoded = verifier?.encoded ?? decoy
         let matches = try await inLane { PasswordHash.verify(normal, against: encoded) }
         return matches && verifier != nil
@@ -47,11 +47,8 @@ package final class PasswordChecker: Sendable {
 
     /// Blocks while it hashes. Nil where the system lacks the memory.
     package static func makeVerifier(_ password: String, limits: PasswordHash.Limits = .standard) -> PasswordVerifier? {
-        (try? PasswordHash.make(normalised(password), limits: limits)).flatMap(PasswordVerifier.init(encoded:))
+        (try? PasswordHash.make(password.normalised, limits: limits)).flatMap(PasswordVerifier.init(encoded:))
     }
-
-    /// The same letters typed on two systems must be the same password (RFC 8265 §4.2.2: NFC).
-    private static func normalised(_ password: String) -> String { password.precomposedStringWithCanonicalMapping }
 
     private func inLane<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async throws(Problem) -> Value {
         let lane = pending.withLock { pending -> Int? in

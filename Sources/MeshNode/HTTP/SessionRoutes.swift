@@ -57,7 +57,7 @@ struct SessionRoutes {
     func endAll(_ exchange: Exchange) async throws -> Response {
         let caller = try exchange.caller()
         guard let text = exchange.path.queryValue("user"),
-            let name = UserName(text.precomposedStringWithCanonicalMapping)
+            let name = UserName(text.normalised)
         else { throw Problem.invalid("Name the user whose sessions are to end, as `?user=NAME`.") }
         guard name == caller.user || caller.role == .admin else { throw Problem.auth(.roleTooLow(needed: .admin)) }
         let reply = try await surface.commit(.revokeAllSessions(of: name, except: caller.session))

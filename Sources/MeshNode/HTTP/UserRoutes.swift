@@ -32,7 +32,7 @@ struct UserRoutes {
             let role: String?
         }
         let wanted = try await exchange.json(NewUser.self)
-        guard let name = UserName(wanted.username.precomposedStringWithCanonicalMapping) else {
+        guard let name = UserName(wanted.username.normalised) else {
             throw Problem.invalid("A user name has 1 to 64 bytes and no control characters.")
         }
         guard !name.text.hasPrefix(LocalDoor.namePrefix) else {
@@ -86,7 +86,7 @@ struct UserRoutes {
     }
 
     private static func name(in exchange: Exchange) throws(Problem) -> UserName {
-        guard let name = UserName(exchange.parameter.precomposedStringWithCanonicalMapping) else {
+        guard let name = UserName(exchange.parameter.normalised) else {
             throw .refused(.unknownUser)
         }
         return name

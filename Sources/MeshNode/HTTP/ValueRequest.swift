@@ -93,7 +93,7 @@ struct ValueRequest: Sendable {
     }
 
     static func key(_ text: String) throws(Problem) -> ValueKey {
-        guard let key = ValueKey(text.precomposedStringWithCanonicalMapping) else {
+        guard let key = ValueKey(text.normalised) else {
             throw .invalid("A key has 1 to 512 bytes and no control characters.")
         }
         return key
