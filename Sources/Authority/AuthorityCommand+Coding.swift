@@ -24,6 +24,9 @@ extension AuthorityCommand {
         case renewLock = 18
         case releaseLock = 19
         case expireLocks = 20
+        case changeRoster = 21
+        case activateSecret = 22
+        case retireSecrets = 23
     }
 
     private var tag: Tag {
@@ -48,6 +51,9 @@ extension AuthorityCommand {
         case .renewLock: .renewLock
         case .releaseLock: .releaseLock
         case .expireLocks: .expireLocks
+        case .changeRoster: .changeRoster
+        case .activateSecret: .activateSecret
+        case .retireSecrets: .retireSecrets
         }
     }
 
@@ -94,6 +100,8 @@ extension AuthorityCommand {
             writer.write(name)
             writer.write(token)
         case .expireLocks: break
+        case .changeRoster(let signed): signed.encode(into: &writer)
+        case .activateSecret(let epoch), .retireSecrets(let epoch): writer.write(epoch)
         }
     }
 
@@ -137,6 +145,9 @@ extension AuthorityCommand {
         case .releaseLock:
             self = .releaseLock(name: try reader.readText(LockName.self), token: try reader.readLogIndex())
         case .expireLocks: self = .expireLocks
+        case .changeRoster: self = .changeRoster(try SignedRecord(from: &reader))
+        case .activateSecret: self = .activateSecret(epoch: try reader.readUInt32())
+        case .retireSecrets: self = .retireSecrets(before: try reader.readUInt32())
         }
     }
 }

@@ -44,6 +44,13 @@ package enum AuthorityCommand: Hashable, Sendable {
 
     /// Ties log time to Unix time, forward only; see `LogClock`. No session is granted before the first one.
     case anchorClock(UnixTime)
+
+    /// A record about the mesh itself, signed by a core node; see `RosterTable`.
+    case changeRoster(SignedRecord)
+    /// Every reachable node holds the secret of this epoch; proposed by the primary. See `SecretTable`.
+    case activateSecret(epoch: UInt32)
+    /// Every reachable node begins with the secret of this epoch: older ones are past. Proposed by the primary.
+    case retireSecrets(before: UInt32)
 }
 
 /// An attempt to take a lock.

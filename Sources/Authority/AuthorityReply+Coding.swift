@@ -67,7 +67,7 @@ extension Refusal {
     private static let plain: [Refusal] = [
         .malformed, .userExists, .unknownUser, .adminRequired, .passwordChanged, .idTaken, .unknownSession,
         .sessionExpired, .refreshReused, .unknownKey, .unknownValue, .tooLarge, .limitReached, .clockNotSet,
-        .clockNotAhead, .staleSequence, .clientExpired, .notHolding,
+        .clockNotAhead, .staleSequence, .clientExpired, .notHolding, .rosterChanged, .unsigned,
     ]
     private static let conditionFailedTag: UInt8 = 255
     private static let lockHeldTag: UInt8 = 254

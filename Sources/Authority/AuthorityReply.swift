@@ -75,4 +75,8 @@ package enum Refusal: Hashable, Sendable {
     case staleSequence
     /// The origin was forgotten, or may have been. Its commands are never run again: draw a new client id.
     case clientExpired
+    /// The record was signed for another revision of the roster: look again, then decide again.
+    case rosterChanged
+    /// No core node of this mesh signed the record.
+    case unsigned
 }

@@ -5,10 +5,12 @@ import Primitives
 /// Equal states give equal bytes on every node, whatever order their maps iterate in.
 package enum AuthoritySnapshot {
     package static let version: UInt8 = 1
+    /// The same, followed by the roster.
+    static let rosterVersion: UInt8 = 2
 
     package static func encode(_ state: AuthorityState) -> [UInt8] {
         var writer = ByteWriter(capacity: 256 * (state.sessions.count + state.users.count) + state.values.bytesTotal)
-        writer.write(version)
+        writer.write(state.hasRoster ? rosterVersion : version)
         state.encode(into: &writer)
         return writer.bytes
     }
@@ -18,8 +20,9 @@ package enum AuthoritySnapshot {
         _ bytes: [UInt8], limits: AuthorityLimits = .standard
     ) throws(DecodeError) -> AuthorityState {
         var reader = ByteReader(bytes)
-        guard try reader.readUInt8() == version else { throw .invalid("snapshot version") }
-        let state = try AuthorityState(from: &reader, limits: limits)
+        let found = try reader.readUInt8()
+        guard found == version || found == rosterVersion else { throw .invalid("snapshot version") }
+        let state = try AuthorityState(from: &reader, limits: limits, hasRoster: found == rosterVersion)
         try reader.expectEnd()
         if let violation = state.violation { throw .invalid(violation) }
         return state

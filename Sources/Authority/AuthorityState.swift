@@ -16,6 +16,7 @@ package struct AuthorityState: Sendable {
     package private(set) var locks = LockTable()
     package private(set) var clock = LogClock()
     package private(set) var clients = ClientTable()
+    package private(set) var roster = RosterTable()
     /// The last entry that was applied or noted here.
     package private(set) var appliedIndex: LogIndex = .zero
 
@@ -38,7 +39,10 @@ package struct AuthorityState: Sendable {
     ///   - envelope: a `CommandEnvelope`, or anything else that was in the log.
     ///   - index: beyond every index applied or noted before.
     ///   - time: the entry's log time; one that runs backwards counts as the previous one.
-    package mutating func apply(_ envelope: [UInt8], at index: LogIndex, time: LogTime) -> AppliedCommand {
+    ///   - origin: the same on every node.
+    package mutating func apply(
+        _ envelope: [UInt8], at index: LogIndex, time: LogTime, origin: MeshOrigin = .none
+    ) -> AppliedCommand {
         precondition(index > appliedIndex, "entry \(index) applied after \(appliedIndex)")
         appliedIndex = index
         clock.advance(to: time)
@@ -58,7 +62,7 @@ package struct AuthorityState: Sendable {
             }
             // As a program that does not know it would: neither an effect nor a memory.
             guard command.requiredLevel <= featureLevel else { return applied(.refused(.malformed)) }
-            let reply = run(command)
+            let reply = run(command, origin: origin)
             clients.record(reply, for: header, at: index, limits: limits)
             return applied(reply)
         }
@@ -78,7 +82,7 @@ package struct AuthorityState: Sendable {
         users[key.user].map { key.role.capped(by: $0.role) }
     }
 
-    private mutating func run(_ command: AuthorityCommand) -> AuthorityReply {
+    private mutating func run(_ command: AuthorityCommand, origin: MeshOrigin) -> AuthorityReply {
         switch command {
         case .createUser(let name, let verifier, let role):
             users.create(name, verifier: verifier, role: role, at: appliedIndex, limits: limits)
@@ -116,6 +120,9 @@ package struct AuthorityState: Sendable {
         case .releaseLock(let name, let token): locks.release(name, token: token)
         case .expireLocks: locks.expire(now: clock.now)
         case .anchorClock(let time): clock.setAnchor(time)
+        case .changeRoster(let signed): roster.change(signed, origin: origin)
+        case .activateSecret(let epoch): roster.secrets.activate(epoch)
+        case .retireSecrets(let epoch): roster.secrets.retire(before: epoch)
         }
     }
 
@@ -177,9 +184,13 @@ extension AuthorityState {
         locks.encode(into: &writer)
         writer.write(featureLevel.value)
         clients.encode(into: &writer)
+        if hasRoster { roster.encode(into: &writer) }
     }
 
-    init(from reader: inout ByteReader, limits: AuthorityLimits) throws(DecodeError) {
+    /// What no program before `FeatureLevel.secrets` can read is written only once it means something.
+    var hasRoster: Bool { roster != RosterTable() }
+
+    init(from reader: inout ByteReader, limits: AuthorityLimits, hasRoster: Bool) throws(DecodeError) {
         self.init(limits: limits)
         appliedIndex = try reader.readLogIndex()
         clock = try LogClock(from: &reader)
@@ -191,6 +202,7 @@ extension AuthorityState {
         locks = try LockTable(from: &reader, limits: limits)
         featureLevel = FeatureLevel(try reader.readUInt16())
         clients = try ClientTable(from: &reader, limits: limits)
+        if hasRoster { roster = try RosterTable(from: &reader) }
         if planted(.snapshotForgetsClients) { clients = ClientTable() }
         if planted(.snapshotForgetsLocks) { locks = LockTable() }
         if planted(.snapshotForgetsSessions) { sessions = SessionTable() }

@@ -6,19 +6,31 @@ import Primitives
 extension FeatureLevel {
     /// Locks, and changes of values under them.
     package static let locks = FeatureLevel(1)
+    /// Secrets of the cluster that change.
+    package static let secrets = FeatureLevel(2)
     /// What this program understands.
-    package static let current = locks
+    package static let current = secrets
 }
 
 extension AuthorityCommand {
     var requiredLevel: FeatureLevel {
         switch self {
         case .acquireLock, .renewLock, .releaseLock, .expireLocks: .locks
+        case .changeRoster(let signed): signed.record.requiredLevel
+        case .activateSecret, .retireSecrets: .secrets
         case .putValue(_, _, let condition, _), .deleteValue(_, let condition): condition.requiredLevel
         case .createUser, .setPassword, .setRole, .removeUser, .grantSession, .rotateRefresh, .revokeSession,
             .revokeAllSessions, .expireSessions, .createAPIKey, .revokeAPIKey, .publishSigningKey, .retireSigningKey,
             .anchorClock:
             .zero
+        }
+    }
+}
+
+extension RosterRecord {
+    fileprivate var requiredLevel: FeatureLevel {
+        switch self {
+        case .rotateSecret: .secrets
         }
     }
 }

@@ -22,7 +22,7 @@ struct MeshNodeCommand: AsyncParsableCommand {
                 name: "The Mesh",
                 subcommands: [
                     StatusCommand.self, MembersCommand.self, EventsCommand.self, RouteCommand.self, ValuesCommand.self,
-                    LocksCommand.self,
+                    LocksCommand.self, SecretCommand.self,
                 ]),
             CommandGroup(name: "People", subcommands: [UsersCommand.self, SessionsCommand.self, KeysCommand.self]),
             CommandGroup(name: "Trying It", subcommands: [DemoCommand.self, SimulateCommand.self, BenchCommand.self]),

@@ -25,11 +25,15 @@ package struct ClusterView: Sendable {
     package let logTime: LogTime
     package let takenAt: Instant
     package let counters: NodeCounters
+    /// Who belongs to the mesh, heard of or not.
+    package let roster: Roster
 
     package init(
         me: NodeID, name: String, clusterID: [UInt8], consensus: ConsensusView, members: [MemberView],
-        isIsolated: Bool, authority: AuthorityState, logTime: LogTime, takenAt: Instant, counters: NodeCounters
+        isIsolated: Bool, authority: AuthorityState, logTime: LogTime, takenAt: Instant, counters: NodeCounters,
+        roster: Roster = .empty
     ) {
+        self.roster = roster
         self.me = me
         self.name = name
         self.clusterID = clusterID
@@ -118,11 +122,15 @@ package struct MemberView: Sendable {
     package let roundTrip: Duration?
     package let descriptor: NodeDescriptor?
     package let health: MemberHealth?
+    /// How far it has come with the channel's keys, as it said itself.
+    package let standing: ChannelStanding?
 
     package init(
         id: NodeID, name: String, endpoint: Endpoint, state: MemberState, incarnation: Incarnation, isSelf: Bool,
-        isVoter: Bool, roundTrip: Duration?, descriptor: NodeDescriptor?, health: MemberHealth?
+        isVoter: Bool, roundTrip: Duration?, descriptor: NodeDescriptor?, health: MemberHealth?,
+        standing: ChannelStanding? = nil
     ) {
+        self.standing = standing
         self.id = id
         self.name = name
         self.endpoint = endpoint

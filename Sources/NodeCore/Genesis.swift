@@ -17,11 +17,15 @@ package struct Genesis: Hashable, Sendable, Codable {
         /// over a network: only simulations do without.
         package let exchangeKey: String?
         package let signingKey: String?
+        /// `core` or `edge`; absent in the files of older programs, where everybody counts as core.
+        package let trustClass: String?
 
         package init(
-            name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool, keys: PublicIdentity? = nil
+            name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool, keys: PublicIdentity? = nil,
+            trustClass: TrustClass? = nil
         ) {
             self.name = name
+            self.trustClass = trustClass?.rawValue
             exchangeKey = keys.map { Hex.encode($0.exchangeKey) }
             signingKey = keys.map { Hex.encode($0.signingKey) }
             self.node = node.description
@@ -62,10 +66,20 @@ package struct Roster: Hashable, Sendable {
         package let rank: Int
         package let isVoter: Bool
         package let keys: PublicIdentity?
+        /// Signs what changes the mesh itself. Edge machines can be stolen.
+        package let isCore: Bool
     }
 
     package let cluster: [UInt8]
     package let entries: [Entry]
+
+    private init() {
+        cluster = []
+        entries = []
+    }
+
+    /// Nobody, of no mesh.
+    package static let empty = Roster()
 
     /// Returns nil if an identifier is malformed, a name or identifier repeats, keys are not those of their node's id, or
     /// nobody votes.
@@ -81,6 +95,8 @@ package struct Roster: Hashable, Sendable {
             if member.exchangeKey != nil || member.signingKey != nil {
                 guard let keys, keys.nodeID == node else { return nil }
             }
+            let trustClass = member.trustClass.map { TrustClass(rawValue: $0) } ?? .core
+            guard let trustClass else { return nil }
             guard !entries.contains(where: { $0.name == member.name || $0.node == node || $0.replica == replica })
             else {
                 return nil
@@ -88,7 +104,7 @@ package struct Roster: Hashable, Sendable {
             entries.append(
                 Entry(
                     name: member.name, node: node, replica: replica, rank: member.rank, isVoter: member.isVoter,
-                    keys: keys))
+                    keys: keys, isCore: trustClass == .core))
         }
         guard entries.contains(where: \.isVoter) else { return nil }
         self.cluster = cluster
@@ -98,7 +114,9 @@ package struct Roster: Hashable, Sendable {
     /// Everybody's keys for the channel; nil if one of them has none.
     package var channelPeers: [ChannelKeys.Peer]? {
         let peers = entries.compactMap { entry in
-            entry.keys.map { ChannelKeys.Peer(node: entry.node, exchangeKey: $0.exchangeKey) }
+            entry.keys.map {
+                ChannelKeys.Peer(node: entry.node, exchangeKey: $0.exchangeKey, isCore: entry.isCore)
+            }
         }
         return peers.count == entries.count ? peers : nil
     }

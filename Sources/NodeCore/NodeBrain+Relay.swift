@@ -101,6 +101,7 @@ extension NodeBrain {
         do throws(FrameRejection) {
             let opened = try sealer.open(wrapped.inner, from: nil, now: now)
             if sealer.hasOutbox { sendOutbox(through: relay, now: now, into: &effects) }
+            if opened == nil { keepChangedKeys(now: now, into: &effects) }
             guard let frame = opened, frame.peer.node == wrapped.id, frame.kind == .raft || frame.kind == .node else {
                 return nil
             }

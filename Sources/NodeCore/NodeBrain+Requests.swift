@@ -52,6 +52,7 @@ extension NodeBrain {
         if consensus.role == .leader {
             runDuties(now: now, into: &effects)
             tendMembership(now: now)
+            tendSecrets(now: now, into: &effects)
         }
         if !proposals.isEmpty { advanceProposals(now: now, into: &effects) }
         if !reads.isEmpty { advanceReads(now: now, into: &effects) }
@@ -155,7 +156,8 @@ extension NodeBrain {
                 if haltReason != nil { return }  // what follows may mean what this program does not know
                 continue
             }
-            let applied = authority.apply(entry.payload, at: entry.index, time: entry.time)
+            let applied = authority.apply(
+                entry.payload, at: entry.index, time: entry.time, origin: meshOrigin)
             effects.append(.event(.applied(entry.index, applied.reply)))
             guard let proposal = proposals.remove(client: applied.client, sequence: applied.sequence) else { continue }
             if applied.reply == .refused(.clientExpired) {
@@ -169,6 +171,7 @@ extension NodeBrain {
             }
         }
         viewVersion += 1
+        followKeys(now: now, into: &effects)
     }
 }
 

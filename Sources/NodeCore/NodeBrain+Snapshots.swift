@@ -27,7 +27,7 @@ extension NodeBrain {
         }
     }
 
-    mutating func install(_ metadata: SnapshotMetadata, into effects: inout [NodeEffect]) {
+    mutating func install(_ metadata: SnapshotMetadata, now: Instant, into effects: inout [NodeEffect]) {
         guard let state = received, state.appliedIndex == metadata.position.index else {
             preconditionFailure("the state of \(metadata.position) was not checked before it was installed")
         }
@@ -36,5 +36,6 @@ extension NodeBrain {
         viewVersion += 1
         effects.append(.event(.installed(metadata.position)))
         haltIfOutdated(into: &effects)
+        followKeys(now: now, into: &effects)
     }
 }

@@ -11,7 +11,8 @@ extension NodeBrain {
         ClusterView(
             me: me, name: name, clusterID: roster.cluster, consensus: makeConsensusView(at: now),
             members: currentMemberViews ?? makeMemberViews(), isIsolated: membership.isIsolated, authority: authority,
-            logTime: consensus.logTime(at: now), takenAt: now, counters: counters)
+            logTime: consensus.logTime(at: now), takenAt: now, counters: counters,
+            roster: roster)
     }
 
     /// Keeps what `makeView` says of the members until one changes: decoding it all again for every commit would be most
@@ -63,7 +64,8 @@ extension NodeBrain {
                     id: member.id, name: member.name, endpoint: member.endpoint, state: member.state,
                     incarnation: member.incarnation, isSelf: member.id == me, isVoter: voters.contains(member.id),
                     roundTrip: membership.roundTrip(to: member.id),
-                    descriptor: descriptor(of: member.id), health: makeHealth(of: member.id))
+                    descriptor: descriptor(of: member.id), health: makeHealth(of: member.id),
+                    standing: standing(of: member.id))
             }
             .sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
     }

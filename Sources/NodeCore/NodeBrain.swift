@@ -43,6 +43,8 @@ package struct NodeBrain: Sendable {
     var removals = RemovalTable()
     var duties = PrimaryDuties()
     var membershipDuties = MembershipDuties()
+    let meshOrigin: MeshOrigin
+    var keys = KeyKeeping()
     var replicas: ReplicaBook
     var links: PeerLinks
     var counters = NodeCounters()
@@ -74,6 +76,7 @@ package struct NodeBrain: Sendable {
         contacts = setup.contacts
         featureLevel = setup.featureLevel
         timeoutPolicy = setup.electionTimeout
+        meshOrigin = MeshOrigin(setup.roster, check: setup.checkSignature)
         replicas = ReplicaBook(roster: setup.roster)
         links = PeerLinks(count: setup.roster.entries.count)
         self.sealer = sealer
@@ -94,6 +97,8 @@ package struct NodeBrain: Sendable {
         }
         membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
         membership.publish(.replica, bytes: ownNotice.encode(), now: now)
+        if let held = sealer.keyring?.newest { keys.kept = held }
+        followKeys(now: now, into: &effects)
         adoptConfiguration()
         tick(now: now, into: &effects)
     }
@@ -114,6 +119,7 @@ package struct NodeBrain: Sendable {
         case .streamMessage(let payload, let kind, let peer):
             receive(OpenedFrame(peer: peer, kind: kind, payload: payload), from: nil, now: now, into: &effects)
         case .connectionLost(let node): membership.noteLostConnection(to: node, now: now, into: &gossipEffects)
+        case .keysKept(let isKept): noteKept(isKept, now: now, into: &effects)
         case .diskDone(let write): consensus.handlePersisted(write, now: now, into: &raftEffects)
         case .worked(let outcome): finish(outcome, now: now, into: &effects)
         case .diskFull(let write): diskIsFull(write, now: now, into: &effects)
@@ -184,6 +190,9 @@ package struct NodeBrain: Sendable {
         do throws(FrameRejection) {
             if let frame = try sealer.open(bytes, from: source, now: now) {
                 receive(frame, from: source, now: now, into: &effects)
+            } else {
+                // The channel itself was spoken with: perhaps the cluster's secret was handed over.
+                keepChangedKeys(now: now, into: &effects)
             }
         } catch {
             counters.reject(error)
@@ -343,7 +352,7 @@ package struct NodeBrain: Sendable {
                 encodeRaft(message), kind: .raft, to: node, mayGoAround: message.mayGoAround, now: now, into: &effects)
             consensus.noteRelayed(isAround, to: replica)
         case .apply(let entries): apply(entries, now: now, into: &effects)
-        case .install(let metadata): install(metadata, into: &effects)
+        case .install(let metadata): install(metadata, now: now, into: &effects)
         case .checkSnapshot(let snapshot): effects.append(.work(.decode(snapshot)))
         case .takeSnapshot: takeSnapshot(into: &effects)
         case .roleChanged:

@@ -14,6 +14,9 @@ package enum NodeEffect: Sendable {
     case disk(write: UInt64, [DiskOperation])
     /// Run this beside the loop, then give back `NodeInput.worked`.
     indirect case work(SnapshotWork)
+    /// Keep these durably in place of what was kept before, and use them for streams from now on; then give back
+    /// `NodeInput.keysKept`. One at a time.
+    indirect case keepKeys(ChannelKeys)
     indirect case answer(RequestID, NodeAnswer)
     /// Something worth a line in the log, the interface or a trace.
     indirect case event(NodeEvent)

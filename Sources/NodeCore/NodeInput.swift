@@ -22,6 +22,8 @@ package enum NodeInput: Sendable {
     case diskDone(write: UInt64)
     /// `NodeEffect.work` is done.
     indirect case worked(SnapshotWork.Outcome)
+    /// The keys of the last `NodeEffect.keepKeys` are durable, or (false) could not be written.
+    case keysKept(Bool)
     /// There was no space for the write; nothing of it counts, and the disk is as before it.
     case diskFull(write: UInt64)
     /// The disk failed, which is final: this node stops taking part.

@@ -2,6 +2,7 @@ import Authority
 import Gossip
 import Primitives
 import Raft
+import SecureChannel
 
 /// What a brain is made from: identity, roster and timing, all decided before it starts.
 package struct NodeSetup: Sendable {
@@ -22,13 +23,17 @@ package struct NodeSetup: Sendable {
     package let raft: RaftConfig
     package let gossip: GossipConfig
     package let timing: NodeTiming
+    /// How signatures on roster records are checked.
+    let checkSignature: MeshOrigin.Check
 
     /// `contacts` are the other roster members with an address to start from.
     package init(
         me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
         descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig, replica: ReplicaID? = nil,
-        featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil
+        featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil,
+        checkSignature: @escaping MeshOrigin.Check = { Identity.verify($0, of: $1, by: $2) }
     ) {
+        self.checkSignature = checkSignature
         self.electionTimeout = electionTimeout ?? .pinned(raft.electionTimeout)
         guard let bound = roster.entry(of: me)?.replica else {
             preconditionFailure("node \(me) is not in its own roster")

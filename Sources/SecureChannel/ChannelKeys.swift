@@ -6,12 +6,15 @@ package struct ChannelKeys: Sendable {
         package let node: NodeID
         /// X25519, 32 bytes.
         package let exchangeKey: [UInt8]
+        /// Its word counts about the cluster's secret.
+        package let isCore: Bool
 
-        package init(node: NodeID, exchangeKey: [UInt8]) {
+        package init(node: NodeID, exchangeKey: [UInt8], isCore: Bool = true) {
             precondition(
                 exchangeKey.count == ExchangeKeyPair.byteCount, "an exchange key of \(exchangeKey.count) bytes")
             self.node = node
             self.exchangeKey = exchangeKey
+            self.isCore = isCore
         }
     }
 
@@ -27,16 +30,23 @@ package struct ChannelKeys: Sendable {
     /// In order of their ids; a peer's place here is its number within the channel.
     package let peers: [Peer]
     let exchange: ExchangeKeyPair
-    let preSharedKey: SecretBytes
-    /// Which of the cluster's keys `preSharedKey` comes from; handshakes name it.
-    let epoch: UInt32
+    /// The cluster's secrets; handshakes name the epoch of theirs.
+    package var keyring: Keyring
+    /// This node may hand the cluster's secret over.
+    let isCore: Bool
     private let clusterID: [UInt8]
     private let placesByNode: [NodeID: Int]
     private let placesByKey: [[UInt8]: Int]
 
     /// `peers` may name this node as well. Traps if two share an id or a key.
     package init(cluster: ClusterKey, me: NodeID, exchange: ExchangeKeyPair, peers: [Peer]) {
+        self.init(keyring: Keyring(cluster), me: me, exchange: exchange, peers: peers)
+    }
+
+    package init(keyring: Keyring, me: NodeID, exchange: ExchangeKeyPair, peers: [Peer]) {
         self.me = me
+        self.keyring = keyring
+        isCore = peers.first { $0.node == me }?.isCore ?? false
         self.exchange = exchange
         let others = peers.filter { $0.node != me }.sorted { $0.node < $1.node }
         precondition(others.count <= Self.peersMax, "\(others.count) peers exceed \(Self.peersMax)")
@@ -44,10 +54,11 @@ package struct ChannelKeys: Sendable {
         let places = others.indices
         placesByNode = Dictionary(uniqueKeysWithValues: places.map { (others[$0].node, $0) })
         placesByKey = Dictionary(uniqueKeysWithValues: places.map { (others[$0].exchangeKey, $0) })
-        preSharedKey = cluster.derive("channel 1")
-        epoch = 1
-        clusterID = cluster.id
+        clusterID = keyring.cluster
     }
+
+    /// This node's own static key, public half.
+    package var publicKey: [UInt8] { exchange.publicKey }
 
     func place(of node: NodeID) -> Int? { placesByNode[node] }
     func place(ofKey key: [UInt8]) -> Int? { placesByKey[key] }

@@ -79,4 +79,33 @@ package protocol FrameSealer: Sendable {
     /// Where this peer was proven to receive, if that is known.
     func path(to node: NodeID) -> Endpoint?
     func checkInvariants()
+
+    /// Nil where nothing is secret: frames of a simulation in the clear.
+    var keyring: Keyring? { get }
+    /// Opens this node's copy of a new secret and holds it beside the others; does nothing if it is held.
+    mutating func install(_ copy: SealedCopy)
+    /// Begins handshakes with this epoch, and answers those before `oldest` for hand-overs only.
+    mutating func follow(active: UInt32, oldest: UInt32)
+    /// The keys, if they have changed since the last call.
+    mutating func takeChangedKeys() -> ChannelKeys?
+}
+
+extension FrameSealer {
+    package var keyring: Keyring? { nil }
+    package mutating func install(_ copy: SealedCopy) {}
+    package mutating func follow(active: UInt32, oldest: UInt32) {}
+    package mutating func takeChangedKeys() -> ChannelKeys? { nil }
+}
+
+/// One node's copy of a new secret of the cluster.
+package struct SealedCopy: Sendable {
+    package let epoch: UInt32
+    package let fingerprint: [UInt8]
+    package let sealed: [UInt8]
+
+    package init(epoch: UInt32, fingerprint: [UInt8], sealed: [UInt8]) {
+        self.epoch = epoch
+        self.fingerprint = fingerprint
+        self.sealed = sealed
+    }
 }

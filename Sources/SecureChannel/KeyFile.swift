@@ -39,25 +39,25 @@ enum KeyFile {
 
     static func encode(kind: String, fields: [Field], values: [[UInt8]]) -> [UInt8] {
         precondition(fields.count == values.count, "\(values.count) values for \(fields.count) fields")
-        var text = "\(kind) \(version)\n"
         for (field, value) in zip(fields, values) {
             precondition(value.count == field.byteCount, "\(field.name) has \(value.count) bytes")
-            text += "\(field.name) \(Hex.encode(value))\n"
         }
+        return encode(kind: kind, lines: zip(fields, values).map { ($0.name, $1) })
+    }
+
+    /// With whatever lines there are, names repeated too.
+    static func encode(kind: String, lines: [(name: String, value: [UInt8])]) -> [UInt8] {
+        var text = "\(kind) \(version)\n"
+        for line in lines { text += "\(line.name) \(Hex.encode(line.value))\n" }
         text += "check \(check(text))\n"
         return Array(text.utf8)
     }
 
     static func decode(_ bytes: [UInt8], kind: String, fields: [Field]) throws(KeyFileError) -> [[UInt8]] {
-        let header = "\(kind) \(version)"
-        let text = String(decoding: bytes, as: UTF8.self)
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.first.map(String.init) == header else { throw .wrongKind(expected: header) }
-        guard lines.count == fields.count + 3, lines.popLast() == "" else { throw .damaged }
-        let checked = lines.dropLast().map { $0 + "\n" }.joined()
-        guard lines.last.map(String.init) == "check \(check(checked))" else { throw .damaged }
+        let lines = try split(bytes, kind: kind)
+        guard lines.count == fields.count else { throw .damaged }
         var values: [[UInt8]] = []
-        for (field, line) in zip(fields, lines.dropFirst()) {
+        for (field, line) in zip(fields, lines) {
             let prefix = field.name + " "
             guard line.hasPrefix(prefix), let value = Hex.decode(String(line.dropFirst(prefix.count))),
                 value.count == field.byteCount
@@ -65,6 +65,30 @@ enum KeyFile {
             values.append(value)
         }
         return values
+    }
+
+    static func decodeLines(_ bytes: [UInt8], kind: String) throws(KeyFileError) -> [(name: String, value: [UInt8])] {
+        var lines: [(name: String, value: [UInt8])] = []
+        for line in try split(bytes, kind: kind) {
+            let parts = line.split(separator: " ", omittingEmptySubsequences: false)
+            guard parts.count == 2, let value = Hex.decode(String(parts[1])) else {
+                throw .badField(String(parts.first ?? ""))
+            }
+            lines.append((String(parts[0]), value))
+        }
+        return lines
+    }
+
+    /// The lines between the first, which names the kind, and the check.
+    private static func split(_ bytes: [UInt8], kind: String) throws(KeyFileError) -> [Substring] {
+        let header = "\(kind) \(version)"
+        let text = String(decoding: bytes, as: UTF8.self)
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.first.map(String.init) == header else { throw .wrongKind(expected: header) }
+        guard lines.count >= 3, lines.popLast() == "" else { throw .damaged }
+        let checked = lines.dropLast().map { $0 + "\n" }.joined()
+        guard lines.popLast().map(String.init) == "check \(check(checked))" else { throw .damaged }
+        return Array(lines.dropFirst())
     }
 
     /// Tells damage from a key; it is no protection against someone who writes files.

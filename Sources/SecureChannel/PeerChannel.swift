@@ -4,6 +4,7 @@ import Primitives
 /// proven, and the few frames that wait.
 ///
 ///     next      we answered an initiation; nothing came under it yet. Displaces nothing until then.
+///     errand    the same under a past secret of the cluster: gets the present one, and nothing else
 ///     current   what we send with
 ///     previous  still opens what was under way
 struct PeerChannel: Sendable {
@@ -11,6 +12,7 @@ struct PeerChannel: Sendable {
     struct Initiation: Sendable {
         let handshake: NoiseHandshake
         let index: UInt32
+        let epoch: UInt32
         let code: [UInt8]
         let sentAt: Instant
         let attempt: Int
@@ -42,9 +44,13 @@ struct PeerChannel: Sendable {
     let node: NodeID
     let exchangeKey: [UInt8]
     let codeKey: [UInt8]
+    let isCore: Bool
     var current: Session?
     var previous: Session?
     var next: Pending?
+    var errand: Pending?
+    /// When the secret was last handed over on an errand.
+    var handedOverAt: Instant?
     var initiation: Initiation?
     var waiting: [(kind: FrameKind, payload: [UInt8])] = []
     /// Of the newest handshake of this peer under which a frame has come.
@@ -60,6 +66,7 @@ struct PeerChannel: Sendable {
     init(_ peer: ChannelKeys.Peer, codeKey: [UInt8]) {
         node = peer.node
         exchangeKey = peer.exchangeKey
+        isCore = peer.isCore
         self.codeKey = codeKey
     }
 
@@ -118,11 +125,14 @@ struct PeerChannel: Sendable {
         if let session = current, now - session.madeAt >= Session.receiveLimit { current = nil }
         if let session = previous, now - session.madeAt >= Session.receiveLimit { previous = nil }
         if let pending = next, now - pending.session.madeAt >= Self.pendingLimit { next = nil }
+        if let pending = errand, now - pending.session.madeAt >= Self.pendingLimit { errand = nil }
         var due = Instant.distantFuture
         for session in [current, previous] {
             if let session { due = min(due, session.madeAt + Session.receiveLimit) }
         }
-        if let next { due = min(due, next.session.madeAt + Self.pendingLimit) }
+        for pending in [next, errand] {
+            if let pending { due = min(due, pending.session.madeAt + Self.pendingLimit) }
+        }
         return due
     }
 

@@ -28,7 +28,8 @@ extension PeerSessions {
         let index = makeIndex(place)
         handshakeCount += 1
         let payload = InitiationPayload(
-            stamp: HandshakeStamp(bootEpoch: bootEpoch, counter: handshakeCount), epoch: keys.epoch, index: index)
+            stamp: HandshakeStamp(bootEpoch: bootEpoch, counter: handshakeCount), epoch: keys.keyring.active,
+            index: index)
         var handshake = NoiseHandshake(
             .ikpsk2, as: .initiator, prologue: keys.prologue(.datagrams), local: keys.exchange,
             remoteStatic: peers[place].exchangeKey, ephemeral: ExchangeKeyPair.generate(from: &entropy))
@@ -42,10 +43,11 @@ extension PeerSessions {
         } else {
             frame += [UInt8](repeating: 0, count: HandshakeFrame.codeByteCount)
         }
-        handshake.preSharedKeys = [keys.preSharedKey]
+        handshake.preSharedKeys = [keys.keyring.activeKey]
         let interval = Self.retryInterval(attempt)
         peers[place].initiation = PeerChannel.Initiation(
-            handshake: handshake, index: index, code: code, sentAt: now, attempt: attempt, retryAt: now + interval)
+            handshake: handshake, index: index, epoch: keys.keyring.active, code: code, sentAt: now, attempt: attempt,
+            retryAt: now + interval)
         wake(at: now + interval)
         // By turns to the address that was proven last and to the one that membership knows.
         put(frame, to: place, at: attempt.isMultiple(of: 2) ? nil : peers[place].path)
@@ -68,7 +70,8 @@ extension PeerSessions {
         let remoteIndex = payload.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         peers[place].promote(
             Session(
-                localIndex: index, remoteIndex: remoteIndex, isInitiator: true, madeAt: now, keys: handshake.split()))
+                localIndex: index, remoteIndex: remoteIndex, isInitiator: true, madeAt: now, keys: handshake.split(),
+                epoch: initiation.epoch))
         wake(at: now + Session.receiveLimit)
         peers[place].noteHeard(directly: source != nil)
         // Whoever saw the response may have sent it on from elsewhere: it proves the address that stands, and no new one.
@@ -103,27 +106,45 @@ extension PeerSessions {
         else { throw .unauthentic }
         guard key != keys.exchange.publicKey else { throw .echoed }
         guard let place = keys.place(ofKey: key) else { throw .unknownPeer }
-        guard payload.epoch == keys.epoch else { throw .wrongEpoch }
+        let preSharedKey = try secret(for: payload.epoch, of: place, now: now)
         try judge(payload.stamp, of: place, now: now)
-        handshake.preSharedKeys = [keys.preSharedKey]
+        handshake.preSharedKeys = [preSharedKey]
         let index = makeIndex(place)
         let indexBytes = (0..<4).map { UInt8(truncatingIfNeeded: index >> (8 * UInt32($0))) }
         guard let message = try? handshake.write(indexBytes) else { throw .unauthentic }
-        peers[place].next = PeerChannel.Pending(
+        let pending = PeerChannel.Pending(
             session: Session(
-                localIndex: index, remoteIndex: payload.index, isInitiator: false, madeAt: now, keys: handshake.split()),
+                localIndex: index, remoteIndex: payload.index, isInitiator: false, madeAt: now, keys: handshake.split(),
+                epoch: payload.epoch),
             stamp: payload.stamp, source: source)
+        if payload.epoch < keys.keyring.oldest { peers[place].errand = pending } else { peers[place].next = pending }
         wake(at: now + PeerChannel.pendingLimit)
         let receiver = (0..<4).map { UInt8(truncatingIfNeeded: payload.index >> (8 * UInt32($0))) }
         let response = [HandshakeFrame.Kind.response.rawValue] + receiver + message
         put(response + HandshakeFrame.code(response, key: peers[place].codeKey), to: place, at: source)
     }
 
+    /// The secret that a handshake names. A past one is answered by a core node alone, which hands the present one over.
+    /// Somebody who uses one that is not known here yet has one to hand over: then ask.
+    private mutating func secret(
+        for epoch: UInt32, of place: Int, now: Instant
+    ) throws(FrameRejection) -> SecretBytes {
+        guard let key = keys.keyring.preSharedKey(of: epoch) else {
+            if epoch > keys.keyring.newest, peers[place].isCore, peers[place].initiation == nil {
+                begin(place, attempt: 1, now: now)
+            }
+            throw .wrongEpoch
+        }
+        guard epoch >= keys.keyring.oldest || keys.isCore else { throw .wrongEpoch }
+        return key
+    }
+
     /// Newer than what stands and what is pending; and not while our own handshake has just left, if that goes first.
     private func judge(_ stamp: HandshakeStamp, of place: Int, now: Instant) throws(FrameRejection) {
         let peer = peers[place]
         guard stamp > peer.stamp else { throw .replayed }
-        if let pending = peer.next, now - pending.session.madeAt < PeerChannel.pendingLimit {
+        for pending in [peer.next, peer.errand] {
+            guard let pending, now - pending.session.madeAt < PeerChannel.pendingLimit else { continue }
             guard stamp > pending.stamp else { throw .replayed }
         }
         if let initiation = peer.initiation, initiation.attempt == 1, now < initiation.retryAt, keys.me > peer.node {

@@ -14,12 +14,15 @@ package struct PeerSessions: FrameSealer {
         case confirmation = 0x80
         case pathChallenge = 0x81
         case pathResponse = 0x82
+        /// The cluster's present secret, for who was away when it changed: epoch 4, secret 32.
+        case handOver = 0x83
     }
 
     private static let challengeByteCount = 8
     private static let challengeInterval: Duration = .milliseconds(250)
 
-    let keys: ChannelKeys
+    var keys: ChannelKeys
+    var hasChangedKeys = false
     let bootEpoch: UInt64
     let codeKey: [UInt8]
     let cookieKey: SecretBytes
@@ -45,6 +48,7 @@ package struct PeerSessions: FrameSealer {
     }
 
     package var overhead: Int { Session.overhead }
+    package var keyring: Keyring? { keys.keyring }
     package var hasOutbox: Bool { !outbox.isEmpty }
 
     package mutating func takeOutbox() -> [OutboundFrame] {
@@ -55,6 +59,7 @@ package struct PeerSessions: FrameSealer {
     package func path(to node: NodeID) -> Endpoint? { keys.place(of: node).flatMap { peers[$0].path } }
 
     package func checkInvariants() {
+        keys.keyring.checkInvariants()
         for peer in peers { peer.checkInvariants() }
     }
 
@@ -117,11 +122,15 @@ package struct PeerSessions: FrameSealer {
         let index = HandshakeFrame.receiver(of: frame)
         let place = Int(index & Self.placeMask)
         guard place < peers.count else { throw .unknownSession }
+        if peers[place].errand?.session.localIndex == index {
+            try runErrand(frame, of: place, source: source, now: now)
+            return nil
+        }
         let (tag, payload, isNewest) = try open(frame, index: index, of: place, source: source, now: now)
         peers[place].noteHeard(directly: source != nil)
         if let source, source != peers[place].path, isNewest { challenge(place, at: source, now: now) }
         if let control = ControlKind(rawValue: tag) {
-            handle(control, payload, from: place, source: source)
+            handle(control, payload, from: place, source: source, now: now)
             return nil
         }
         guard let kind = FrameKind(rawValue: tag) else { throw .malformed }
@@ -169,7 +178,9 @@ package struct PeerSessions: FrameSealer {
         sendControl(.pathChallenge, token, to: place, at: endpoint)
     }
 
-    private mutating func handle(_ kind: ControlKind, _ payload: [UInt8], from place: Int, source: Endpoint?) {
+    private mutating func handle(
+        _ kind: ControlKind, _ payload: [UInt8], from place: Int, source: Endpoint?, now: Instant
+    ) {
         switch kind {
         case .confirmation: break
         case .pathChallenge:
@@ -180,7 +191,51 @@ package struct PeerSessions: FrameSealer {
                 constantTimeEquals(challenge.token, payload)
             else { return }
             peers[place].prove(source)
+        case .handOver: takeOver(payload, from: place, now: now)
         }
+    }
+
+    // MARK: Errands
+
+    private static let handOverInterval: Duration = .milliseconds(250)
+
+    /// Whatever a peer says under a past secret, it hears the present one. What it said is lost.
+    private mutating func runErrand(
+        _ frame: [UInt8], of place: Int, source: Endpoint?, now: Instant
+    ) throws(FrameRejection) {
+        guard var errand = peers[place].errand, now - errand.session.madeAt < PeerChannel.pendingLimit else {
+            throw .unknownSession
+        }
+        _ = try errand.session.open(frame)
+        peers[place].stamp = max(peers[place].stamp, errand.stamp)
+        defer { peers[place].errand = errand }
+        if let last = peers[place].handedOverAt, now - last < Self.handOverInterval { return }
+        peers[place].handedOverAt = now
+        var payload = Keyring.bytes(keys.keyring.active) + keys.keyring.activeSecret.withUnsafeBytes(Array.init)
+        put(errand.session.seal(kind: ControlKind.handOver.rawValue, payload: payload), to: place, at: source)
+        SecretBytes.erase(&payload)
+    }
+
+    /// The cluster's secret has changed while this node was away. Only a core node's word counts, and it proved both who
+    /// it is and that it knew the secret that this node knows.
+    private mutating func takeOver(_ payload: [UInt8], from place: Int, now: Instant) {
+        guard peers[place].isCore, payload.count == 4 + ClusterKey.secretByteCount,
+            let epoch = Keyring.epoch(Array(payload.prefix(4)))
+        else { return }
+        var raw = Array(payload.dropFirst(4))
+        let isNew = keys.keyring.install(SecretBytes(copying: raw), epoch: epoch)
+        SecretBytes.erase(&raw)
+        if keys.keyring.activate(epoch) || isNew { hasChangedKeys = true }
+        // The session was an errand of ours: on the other side it leads nowhere.
+        if let session = peers[place].current, session.epoch < keys.keyring.active {
+            peers[place].current = nil
+            peers[place].previous = nil
+        }
+        for place in peers.indices {
+            guard let initiation = peers[place].initiation, initiation.epoch < keys.keyring.active else { continue }
+            begin(place, attempt: 1, now: now)
+        }
+        if peers[place].initiation == nil { begin(place, attempt: 1, now: now) }
     }
 
     // MARK: Time

@@ -31,6 +31,8 @@ package struct Session: Sendable {
     let remoteIndex: UInt32
     let isInitiator: Bool
     let madeAt: Instant
+    /// Under which of the cluster's secrets it was made.
+    let epoch: UInt32
     private let sendKey: SecretBytes
     private let receiveKey: SecretBytes
     private(set) var sentCount: UInt64 = 0
@@ -38,8 +40,9 @@ package struct Session: Sendable {
 
     package init(
         localIndex: UInt32, remoteIndex: UInt32, isInitiator: Bool, madeAt: Instant,
-        keys: (send: SecretBytes, receive: SecretBytes)
+        keys: (send: SecretBytes, receive: SecretBytes), epoch: UInt32 = Keyring.firstEpoch
     ) {
+        self.epoch = epoch
         self.localIndex = localIndex
         self.remoteIndex = remoteIndex
         self.isInitiator = isInitiator

@@ -83,8 +83,8 @@ package struct StreamChannel: Sendable {
             .ikpsk2, as: .initiator, prologue: keys.prologue(.stream), local: keys.exchange, remoteStatic: peerKey,
             ephemeral: ephemeral)
         // A peer whose key is of small order cannot be spoken with.
-        guard let message = try? handshake.write(Self.bytes(of: keys.epoch)) else { return [] }
-        handshake.preSharedKeys = [keys.preSharedKey]
+        guard let message = try? handshake.write(Self.bytes(of: keys.keyring.active)) else { return [] }
+        handshake.preSharedKeys = [keys.keyring.activeKey]
         phase = .awaitingReply(handshake)
         let hello = Self.magic + message
         return hello + HandshakeFrame.code(hello, key: keys.messageCodeKey(of: peerKey))
@@ -154,8 +154,8 @@ package struct StreamChannel: Sendable {
         else { throw .unauthentic }
         guard key != keys.exchange.publicKey else { throw .echoed }
         guard let place = keys.place(ofKey: key) else { throw .unknownPeer }
-        guard payload == Self.bytes(of: keys.epoch) else { throw .wrongEpoch }
-        handshake.preSharedKeys = [keys.preSharedKey]
+        guard let preSharedKey = secret(named: payload) else { throw .wrongEpoch }
+        handshake.preSharedKeys = [preSharedKey]
         guard let reply = try? handshake.write([]) else { throw .unauthentic }
         output.reply += reply
         phase = .unconfirmed(Self.records(handshake), peer: keys.peers[place].node)
@@ -175,6 +175,13 @@ package struct StreamChannel: Sendable {
         output.reply += records.seal([])
         phase = .established(records, peer: expected)
         return Self.replyByteCount
+    }
+
+    /// A past secret is handed over by datagram alone.
+    private func secret(named epoch: [UInt8]) -> SecretBytes? {
+        guard epoch.count == Self.epochByteCount else { return nil }
+        let number = epoch.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return number >= keys.keyring.oldest ? keys.keyring.preSharedKey(of: number) : nil
     }
 
     private static func records(_ handshake: NoiseHandshake) -> StreamRecords {

@@ -43,3 +43,15 @@ extension World {
         recordCuts()
     }
 }
+
+extension World {
+    /// Every link loses this share of its datagrams, each way.
+    package mutating func setLoss(perMille: Int) {
+        for a in nodes.indices {
+            for b in nodes.indices where a != b { network[a, b].lossPerMille = perMille }
+        }
+    }
+
+    /// Every cut ends.
+    package mutating func heal() { network.heal() }
+}

@@ -138,7 +138,8 @@ extension World {
             return ClearFrameSealer(me: node, nodes: nodes.map(\.id), bootEpoch: UInt32(nodes[node].life))
         }
         return PeerSessions(
-            keys: .simulated(cluster: Provision.cluster, nodes: nodes.map(\.id), me: node),
+            keys: nodes[node].keptKeys
+                ?? .simulated(cluster: Provision.cluster, nodes: nodes.map(\.id), me: node),
             bootEpoch: UInt64(nodes[node].life),
             entropy: SeededEntropy(seed: settings.seed &+ UInt64(node) &+ UInt64(nodes[node].life) << 32))
     }

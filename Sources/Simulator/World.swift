@@ -226,6 +226,9 @@ package struct World: Sendable {
         case .work(let work):
             let span = random.duration(in: .milliseconds(1)...(.milliseconds(8)))
             queue.add(.worked(node, life: nodes[node].life, inFlight.put(.worked(work.run()))), at: now + span)
+        case .keepKeys(let keys):
+            nodes[node].keptKeys = keys
+            step(node, .keysKept(true))
         case .answer(let request, let answer): note(answer, to: request, of: node)
         case .event(let event): observe(event, of: node)
         }

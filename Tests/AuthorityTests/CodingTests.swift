@@ -31,6 +31,9 @@ let everyCommand: [AuthorityCommand] = [
     .releaseLock(name: "gpu", token: LogIndex(7)),
     .expireLocks,
     .put("k", "v", if: .ifHolding("gpu", token: LogIndex(7))),
+    .changeRoster(TestRoster.signed(TestRoster.rotation(2), revision: 7)),
+    .activateSecret(epoch: 2),
+    .retireSecrets(before: 2),
 ]
 
 private func sampleEnvelope(_ command: AuthorityCommand) -> CommandEnvelope {

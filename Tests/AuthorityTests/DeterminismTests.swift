@@ -41,7 +41,7 @@ struct DeterminismTests {
     func pinnedDigest() {
         var source = RandomLog(seed: 7)
         var state = AuthorityState(limits: RandomLog.limits)
-        state.raise(to: .current)
+        state.raise(to: .locks)
         for number in UInt64(1)...1_000 {
             let entry = source.next(at: LogIndex(number), after: state)
             _ = state.apply(entry.bytes, at: LogIndex(number), time: entry.time)

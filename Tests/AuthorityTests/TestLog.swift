@@ -11,6 +11,7 @@ struct TestLog {
     var client: UInt64 = 0xA
     var bornAt: LogIndex = .zero
     var sequence: UInt64 = 0
+    var origin = MeshOrigin.none
 
     init(limits: AuthorityLimits = .standard) {
         state = AuthorityState(limits: limits)
@@ -39,7 +40,7 @@ struct TestLog {
     @discardableResult
     mutating func applyEnvelope(_ bytes: [UInt8]) -> AppliedCommand {
         index = index.next
-        let applied = state.apply(bytes, at: index, time: time)
+        let applied = state.apply(bytes, at: index, time: time, origin: origin)
         state.checkInvariants()
         return applied
     }

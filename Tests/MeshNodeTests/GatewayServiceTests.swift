@@ -10,8 +10,9 @@ struct GatewayServiceTests {
         var entropy = SodiumEntropy()
         let identity = Identity.generate(from: &entropy)
         let sealing = ChannelSealing(
-            keys: ChannelKeys(
-                cluster: .generate(from: &entropy), me: identity.nodeID, exchange: identity.exchange, peers: []))
+            keys: SharedKeys(
+                ChannelKeys(
+                    cluster: .generate(from: &entropy), me: identity.nodeID, exchange: identity.exchange, peers: [])))
         guard
             let gateway = try? Gateway(config: surface.config, core: surface.core, identity: identity, sealing: sealing)
         else { preconditionFailure("a gateway without backends always starts") }

@@ -173,10 +173,12 @@ private struct GrowingMeshSealing: PeerSealing {
     let identity: Identity
 
     func makeInitiator(to peer: NodeID) -> StreamChannel {
-        ChannelSealing(keys: mesh.channelKeys(of: identity)).makeInitiator(to: peer)
+        ChannelSealing(keys: SharedKeys(mesh.channelKeys(of: identity))).makeInitiator(to: peer)
     }
 
-    func makeResponder() -> StreamChannel { ChannelSealing(keys: mesh.channelKeys(of: identity)).makeResponder() }
+    func makeResponder() -> StreamChannel {
+        ChannelSealing(keys: SharedKeys(mesh.channelKeys(of: identity))).makeResponder()
+    }
 }
 
 /// One node of it: a gateway on a loopback port, in front of a handler that stands for Hummingbird and answers each

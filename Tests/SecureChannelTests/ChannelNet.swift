@@ -23,15 +23,27 @@ struct ChannelNet {
     private var lives = [1, 1, 1]
     private let seed: UInt64
 
-    init(seed: UInt64 = 1) {
+    /// By whom, of whom.
+    private var doubts: [(Int, Int)] = []
+    private let edges: Set<Int>
+
+    /// `edges` are the places of edge nodes; the others are core.
+    init(seed: UInt64 = 1, edges: Set<Int> = []) {
         self.seed = seed
+        self.edges = edges
         nodes = []
         for place in 0..<3 { nodes.append(makeNode(place)) }
     }
 
     private func makeNode(_ place: Int, cluster: ClusterKey = makeCluster()) -> PeerSessions {
         PeerSessions(
-            keys: makeKeys(Self.ids[place], cluster: cluster), bootEpoch: UInt64(lives[place]),
+            keys: ChannelKeys(
+                cluster: cluster, me: Self.ids[place], exchange: makePair(Self.ids[place]),
+                peers: Self.ids.indices.map { peer in
+                    ChannelKeys.Peer(
+                        node: Self.ids[peer], exchangeKey: makePair(Self.ids[peer]).publicKey,
+                        isCore: !edges.contains(peer) && !doubts.contains { $0 == (place, peer) })
+                }), bootEpoch: UInt64(lives[place]),
             entropy: SeededEntropy(seed: seed &* 1000 &+ UInt64(place * 100 + lives[place])))
     }
 
@@ -39,6 +51,12 @@ struct ChannelNet {
     mutating func restart(_ place: Int) {
         lives[place] += 1
         nodes[place] = makeNode(place)
+    }
+
+    /// In another life, `place` takes `peer` for an edge node.
+    mutating func doubt(_ peer: Int, by place: Int) {
+        doubts.append((place, peer))
+        restart(place)
     }
 
     /// The node as it would be with another secret of the cluster.

@@ -11,6 +11,7 @@ import SecureChannel
 /// data_dir/
 ///   identity.key   this node's keys (0600)
 ///   genesis.json   which cluster, which replicas are bound to it
+///   cluster.keys   the cluster's secrets by epoch, once the first was replaced (0600)
 ///   boot-epoch     how often this directory was started
 ///   log/           the replicated log
 /// ```
@@ -25,6 +26,7 @@ struct DataDirectory {
 
     private static func identityPath(_ path: String) -> String { path + "/identity.key" }
     private static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
+    var keyringPath: String { path + "/cluster.keys" }
     private var epochPath: String { path + "/boot-epoch" }
 
     static func isProvisioned(_ path: String) -> Bool {
@@ -109,6 +111,30 @@ struct DataDirectory {
                 file: path, problem: "\(error)",
                 advice: "make room there, or choose another data_dir; then provision again")
         }
+    }
+
+    /// The cluster's secrets: the one that the mesh began with, until another came.
+    func openKeyring(_ secrets: Secrets) throws(ConfigError) -> Keyring {
+        guard FileManager.default.fileExists(atPath: keyringPath) else {
+            return Keyring(ClusterKey(id: roster.cluster, secret: secrets.clusterSecret))
+        }
+        try PrivateFile.checkMode(keyringPath)
+        let advice = "restore it from a backup of this directory; without it the node is a stranger to its mesh"
+        guard let bytes = FileManager.default.contents(atPath: keyringPath) else {
+            throw ConfigError(file: keyringPath, problem: "cannot be read", advice: advice)
+        }
+        let keyring: Keyring
+        do throws(KeyFileError) {
+            keyring = try Keyring(keyFile: Array(bytes))
+        } catch {
+            throw ConfigError(file: keyringPath, problem: "\(error)", advice: advice)
+        }
+        guard keyring.cluster == roster.cluster else {
+            throw ConfigError(
+                file: keyringPath, problem: "belongs to another mesh",
+                advice: "the directory holds files of two meshes: restore the one that belongs to genesis.json")
+        }
+        return keyring
     }
 
     /// Counts this start: durable before the first frame is sent, so that no two lives share an epoch.

@@ -39,7 +39,8 @@ struct Provisioning {
             members.append(
                 Genesis.Member(
                     name: config.name, node: identity.nodeID, replica: ReplicaID(replica), rank: config.rank,
-                    isVoter: voters.contains(config.name), keys: identity.publicIdentity))
+                    isVoter: voters.contains(config.name), keys: identity.publicIdentity,
+                    trustClass: config.trustClass))
         }
         let genesis = Genesis(cluster: key.id, members: members)
         let secrets = Secrets.encode(clusterKey: key, administrator: (administrator, verifier))

@@ -16,18 +16,18 @@ package protocol PeerSealing: Sendable {
 
 /// Sealing with the node's own keys, to and from the roster.
 package struct ChannelSealing: PeerSealing {
-    private let keys: ChannelKeys
+    private let keys: SharedKeys
 
-    package init(keys: ChannelKeys) { self.keys = keys }
+    package init(keys: SharedKeys) { self.keys = keys }
 
     package func makeInitiator(to peer: NodeID) -> StreamChannel {
         var entropy = SodiumEntropy()
-        return StreamChannel(initiatorTo: peer, keys: keys, entropy: &entropy)
+        return StreamChannel(initiatorTo: peer, keys: keys.current, entropy: &entropy)
     }
 
     package func makeResponder() -> StreamChannel {
         var entropy = SodiumEntropy()
-        return StreamChannel(responder: keys, entropy: &entropy)
+        return StreamChannel(responder: keys.current, entropy: &entropy)
     }
 }
 

@@ -18,6 +18,7 @@ package struct HTTPSurface: Sendable {
     package let routeEvents: RouteEventHub
     package let startedAt: Instant
     let issuer: TokenIssuer
+    let identity: Identity
     let passwords: PasswordChecker
     let loginGuard: LoginGuard
     let browserRefresher: BrowserRefresher
@@ -49,6 +50,7 @@ package struct HTTPSurface: Sendable {
         routeEvents = hooks.routeEvents
         startedAt = core.now()
         issuer = TokenIssuer(core: core, secrets: secrets)
+        identity = secrets.identity
         passwords = try PasswordChecker(limits: passwordLimits)
         loginGuard = LoginGuard(attemptsPerMinute: config.limits.loginAttemptsPerMinute)
         browserRefresher = BrowserRefresher(secrets: secrets, isSecure: config.http.certificateFile != nil)

@@ -7,10 +7,13 @@ import SecureChannel
 /// after every start, so that tokens and browser cookies outlive a restart, and they never leave the node.
 package struct NodeSecrets: Sendable {
     private let tokenSeed: SymmetricKey
+    /// Signs what changes the mesh itself, where this node is core.
+    let identity: Identity
     /// Seals browser cookies.
     let cookieKey: SymmetricKey
 
     package init(_ identity: Identity) {
+        self.identity = identity
         func derive(_ purpose: String) -> SymmetricKey {
             identity.deriveLocalKey(purpose).withUnsafeBytes { SymmetricKey(data: $0) }
         }

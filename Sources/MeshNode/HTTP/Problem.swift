@@ -149,6 +149,10 @@ extension Problem {
         case .clientExpired, .idTaken:
             Problem("retry", .serviceUnavailable, "Try again", detail: "Nothing was changed. Try again.")
                 .with(.retryAfter, "1")
+        case .rosterChanged:
+            .conflict(
+                "roster-changed", "The mesh was changed by somebody else at the same moment. Look again, then decide.")
+        case .unsigned: .notCore
         case .staleSequence: .core(.outcomeUnknown)
         case .malformed, .clockNotAhead:
             Problem(
@@ -156,6 +160,9 @@ extension Problem {
                 detail: "The mesh refused what this node proposed (\(refusal)). Nothing was changed.")
         }
     }
+
+    static let notCore = Problem.conflict(
+        "not-core", "Only nodes of class `core` may change the mesh itself. Ask one of those.")
 
     static let wrongPassword = Problem(
         "wrong-credentials", .unauthorized, "Wrong name or password",

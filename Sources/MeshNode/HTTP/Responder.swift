@@ -128,6 +128,8 @@ extension HTTPSurface {
         case .setRole: try await users.setRole(exchange)
         case .setPassword: try await users.setPassword(exchange)
         case .removeUser: try await users.remove(exchange)
+        case .showSecret: secret.show()
+        case .rotateSecret: try await secret.rotate()
         case .listKeys: try keys.list(exchange)
         case .createKey: try await keys.create(exchange)
         case .removeKey: try await keys.remove(exchange)
@@ -144,5 +146,6 @@ extension HTTPSurface {
     private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
     private var locks: LockRoutes { LockRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
+    private var secret: SecretRoutes { SecretRoutes(surface: self) }
     private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
 }

@@ -10,6 +10,7 @@ package enum Operation: Hashable, Sendable {
     case listLocks, acquireLock, renewLock, releaseLock, removeMember
     case listUsers, createUser, setRole, setPassword, removeUser
     case listKeys, createKey, removeKey
+    case showSecret, rotateSecret
     case ollamaVersion, ollamaTags, ollamaChat, ollamaGenerate
     case openAIModels, openAIModel, openAIChat
 
@@ -72,6 +73,9 @@ extension RouteTable {
         RouteEntry(.delete, "/mesh/v1/locks/{name...}", .signedIn(.user), .releaseLock),
 
         RouteEntry(.delete, "/mesh/v1/members/{name}", .signedIn(.admin), .removeMember),
+
+        RouteEntry(.get, "/mesh/v1/secret", .signedIn(.admin), .showSecret),
+        RouteEntry(.post, "/mesh/v1/secret", .signedIn(.admin), .rotateSecret),
 
         RouteEntry(.get, "/mesh/v1/users", .signedIn(.admin), .listUsers),
         RouteEntry(.post, "/mesh/v1/users", .signedIn(.admin), .createUser),

@@ -149,7 +149,7 @@ struct StatusDocument {
     }
 
     /// The words of docs/API.md, spelled out: a case renamed in a core must not rename what clients read.
-    private static func name(of state: MemberState) -> String {
+    static func name(of state: MemberState) -> String {
         switch state {
         case .alive: "alive"
         case .suspect: "suspect"

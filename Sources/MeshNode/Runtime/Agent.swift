@@ -38,9 +38,10 @@ struct Agent {
                 advice: isInUse ? "nothing was started" : "write an address of this machine; nothing was started")
         }
         let socket = try await LocalSocket.claim(config, logger: logger)
-        let keys = ChannelKeys(
-            cluster: ClusterKey(id: data.roster.cluster, secret: secrets.clusterSecret), me: data.identity.nodeID,
-            exchange: data.identity.exchange, peers: data.channelPeers)
+        let keys = SharedKeys(
+            ChannelKeys(
+                keyring: try data.openKeyring(secrets), me: data.identity.nodeID, exchange: data.identity.exchange,
+                peers: data.channelPeers), path: data.keyringPath)
         let mesh = try startMesh(keys: keys)
         let gateway = try Gateway(
             config: config, core: mesh.core, identity: data.identity,
@@ -68,7 +69,7 @@ struct Agent {
     }
 
     /// Recovers the log and opens the mesh port.
-    private func startMesh(keys: ChannelKeys) throws -> MeshService {
+    private func startMesh(keys: SharedKeys) throws -> MeshService {
         let directory = try DurableDirectory(path: data.logPath)
         let log = try LogRecovery.run(directory, data: data, logger: logger)
         let epoch = try data.takeBootEpoch()
@@ -77,7 +78,7 @@ struct Agent {
         var effects: [NodeEffect] = []
         let brain = NodeBrain(
             setup: makeSetup(bootEpoch: epoch, replica: log.replica), recovery: log.recovery,
-            sealer: PeerSessions(keys: keys, bootEpoch: epoch, entropy: SodiumEntropy()),
+            sealer: PeerSessions(keys: keys.current, bootEpoch: epoch, entropy: SodiumEntropy()),
             random: SeededRandom(seed: seed), now: MonotonicClock.now(), into: &effects)
         do throws(UVError) {
             return try MeshService(

@@ -15,7 +15,7 @@ final class MeshService: Service {
     private let loop: Mutex<NodeLoop?>
 
     init(
-        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: ChannelKeys,
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys,
         directory: sending DurableDirectory, logger: Logger
     ) throws(UVError) {
         mailbox = CoreMailbox()

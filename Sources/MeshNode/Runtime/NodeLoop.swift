@@ -26,6 +26,7 @@ final class NodeLoop {
 
     private let loop: Loop
     private var brain: NodeBrain
+    private let keys: SharedKeys
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
     private let logger: Logger
@@ -50,11 +51,12 @@ final class NodeLoop {
 
     /// Opens the sockets; nothing is sent before `run`.
     init(
-        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: ChannelKeys,
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys,
         directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, logger: Logger,
         wallClock: @escaping () -> Int64
     ) throws(UVError) {
         self.brain = brain
+        self.keys = keys
         self.mailbox = mailbox
         self.publisher = publisher
         self.logger = logger
@@ -188,9 +190,27 @@ final class NodeLoop {
                 }
             }
         case .work(let work): workshop?.submit({ work.run() }) { [unowned self] in deliver(.worked($0)) }
+        case .keepKeys(let changed): keep(changed)
         case .answer(let request, let answer):
             if let reply = waiting.removeValue(forKey: request) { answers.append((reply, answer)) }
         case .event(let event): log(event)
+        }
+    }
+
+    private func keep(_ changed: ChannelKeys) {
+        let keys = keys
+        workshop?.submit({ keys.replace(by: changed) }) { [unowned self] problem in
+            if let problem {
+                logger.error("the cluster's new secret could not be written", metadata: ["reason": "\(problem)"])
+            } else {
+                let keyring = changed.keyring
+                logger.notice(
+                    "the cluster's secret changes",
+                    metadata: [
+                        "held": "\(keyring.newest)", "active": "\(keyring.active)", "oldest": "\(keyring.oldest)",
+                    ])
+            }
+            deliver(.keysKept(problem == nil))
         }
     }
 

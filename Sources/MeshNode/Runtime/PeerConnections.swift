@@ -43,7 +43,7 @@ final class PeerConnections {
     }
 
     private let loop: Loop
-    private let keys: ChannelKeys
+    private let keys: SharedKeys
     private let onMessage: ([UInt8], FrameKind, AuthenticatedPeer) -> Void
     private let onLoss: (NodeID) -> Void
     private var outbound: [NodeID: Outbound] = [:]
@@ -53,7 +53,7 @@ final class PeerConnections {
     ///   - onMessage: is handed each message with its sender.
     ///   - onLoss: is told of a connection that ended or could not be made, with the node at its other end.
     init(
-        loop: Loop, keys: ChannelKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void,
+        loop: Loop, keys: SharedKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void,
         onLoss: @escaping (NodeID) -> Void
     ) {
         self.loop = loop
@@ -87,7 +87,7 @@ final class PeerConnections {
 
     private func open(to node: NodeID, at endpoint: Endpoint) -> Outbound? {
         var entropy = SodiumEntropy()
-        let channel = StreamChannel(initiatorTo: node, keys: keys, entropy: &entropy)
+        let channel = StreamChannel(initiatorTo: node, keys: keys.current, entropy: &entropy)
         guard
             let connection = try? TCPConnection.connect(
                 to: endpoint, on: loop, onEvent: { [weak self] _, event in self?.handle(event, of: node) })
@@ -131,7 +131,7 @@ final class PeerConnections {
         var entropy = SodiumEntropy()
         let id = ObjectIdentifier(connection)
         inbound[id] = Inbound(
-            connection: connection, channel: StreamChannel(responder: keys, entropy: &entropy),
+            connection: connection, channel: StreamChannel(responder: keys.current, entropy: &entropy),
             giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
         connection.begin { [weak self] _, event in self?.handle(event, from: id) }
     }

@@ -1,0 +1,130 @@
+import Primitives
+
+/// What is decided about the mesh itself: more than a command, since who proposes a command is not proven to the others.
+/// A node of class core signs it, over the cluster's id, the record, and the roster's revision that it was made for.
+///
+///     message = "meshnode roster record 1" | cluster 16 | revision 8 | record
+///
+/// Every node checks the signature when it applies the record, alike, so a stolen edge machine cannot change the roster even
+/// while it leads. The revision makes each signature good for one place in the log: it is never applied twice, nor late.
+package struct SignedRecord: Hashable, Sendable {
+    package static let signatureByteCount = 64
+
+    /// A core node.
+    package let signer: NodeID
+    /// The roster's revision before this record.
+    package let revision: UInt64
+    package let record: RosterRecord
+    /// Ed25519 over `message`.
+    package let signature: [UInt8]
+
+    package init(signer: NodeID, revision: UInt64, record: RosterRecord, signature: [UInt8]) {
+        precondition(signature.count == Self.signatureByteCount, "a signature of \(signature.count) bytes")
+        self.signer = signer
+        self.revision = revision
+        self.record = record
+        self.signature = signature
+    }
+
+    /// What is signed.
+    package static func message(cluster: [UInt8], revision: UInt64, record: RosterRecord) -> [UInt8] {
+        var writer = ByteWriter(capacity: 256)
+        writer.writeRaw(Array("meshnode roster record 1".utf8))
+        writer.writeRaw(cluster)
+        writer.write(revision)
+        record.encode(into: &writer)
+        return writer.bytes
+    }
+}
+
+/// What can be decided about the mesh.
+package enum RosterRecord: Hashable, Sendable {
+    /// A new secret of the cluster. Needs `FeatureLevel.secrets`.
+    case rotateSecret(SecretRotation)
+}
+
+/// A new secret: its fingerprint, and a copy for each node that is to hold it, sealed to that node. See `SecretTable`.
+package struct SecretRotation: Hashable, Sendable {
+    package struct Copy: Hashable, Sendable {
+        package let node: NodeID
+        package let sealed: [UInt8]
+
+        package init(node: NodeID, sealed: [UInt8]) {
+            self.node = node
+            self.sealed = sealed
+        }
+    }
+
+    package static let copiesMax = 64
+    package static let sealedBytesMax = 128
+
+    package let epoch: UInt32
+    /// Tells whether a copy that opens is the secret that was meant.
+    package let fingerprint: Bytes32
+    /// Ascending by node.
+    package let copies: [Copy]
+
+    package init(epoch: UInt32, fingerprint: Bytes32, copies: [Copy]) {
+        self.epoch = epoch
+        self.fingerprint = fingerprint
+        self.copies = copies.sorted { $0.node < $1.node }
+    }
+
+    package func copy(for node: NodeID) -> Copy? { copies.first { $0.node == node } }
+}
+
+// MARK: - Coding
+
+extension SignedRecord {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(signer)
+        writer.write(revision)
+        writer.writeRaw(signature)
+        record.encode(into: &writer)
+    }
+
+    init(from reader: inout ByteReader) throws(DecodeError) {
+        signer = try reader.readNodeID()
+        revision = try reader.readUInt64()
+        signature = try reader.readRaw(Self.signatureByteCount)
+        record = try RosterRecord(from: &reader)
+    }
+}
+
+extension RosterRecord {
+    /// One byte for the kind; never used again for something else.
+    func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .rotateSecret(let rotation):
+            writer.write(UInt8(1))
+            rotation.encode(into: &writer)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.readUInt8() {
+        case 1: self = .rotateSecret(try SecretRotation(from: &reader))
+        default: throw .invalid("roster record")
+        }
+    }
+}
+
+extension SecretRotation {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(epoch)
+        writer.write(fingerprint)
+        writer.writeArray(copies) { writer, copy in
+            writer.write(copy.node)
+            writer.write(copy.sealed)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(DecodeError) {
+        epoch = try reader.readUInt32()
+        fingerprint = try reader.readBytes32()
+        copies = try reader.readArray(limit: Self.copiesMax) { (reader) throws(DecodeError) in
+            Copy(node: try reader.readNodeID(), sealed: try reader.readBlob(limit: Self.sealedBytesMax))
+        }
+        guard zip(copies, copies.dropFirst()).allSatisfy({ $0.node < $1.node }) else { throw .invalid("copies") }
+    }
+}

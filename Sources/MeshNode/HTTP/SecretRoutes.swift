@@ -1,0 +1,56 @@
+import Authority
+import Hummingbird
+import NodeCore
+import SecureChannel
+
+/// The cluster's secret: which epochs are in use, who holds what, and a new one.
+struct SecretRoutes {
+    let surface: HTTPSurface
+
+    func show() -> Response {
+        let view = surface.core.view
+        let secrets = view.authority.roster.secrets
+        return Response.json { text in
+            text.field("epoch", Int(secrets.active))
+            text.key("next")
+            if secrets.isInstalling { text.value(Int(secrets.newest)) } else { text.null() }
+            text.field("is_changing", secrets.isInstalling || secrets.isRetiring)
+            text.key("nodes")
+            text.open("[")
+            for entry in view.roster.entries {
+                let member = view.member(entry.node)
+                text.open("{")
+                text.field("name", entry.name)
+                text.field("state", member.map { StatusDocument.name(of: $0.state) })
+                text.key("holds")
+                if let held = member?.standing?.held { text.value(Int(held)) } else { text.null() }
+                text.key("uses")
+                if let active = member?.standing?.active { text.value(Int(active)) } else { text.null() }
+                text.close("}")
+            }
+            text.close("]")
+        }
+    }
+
+    /// Answers when the new secret is committed, sealed for each node; it comes into use by itself (`SecretTable`).
+    func rotate() async throws(Problem) -> Response {
+        let epoch = try await Self.rotate(RosterDesk(surface: surface))
+        return Response.json(.accepted) { text in text.field("epoch", Int(epoch)) }
+    }
+
+    /// Draws a secret for everybody who belongs to the mesh now.
+    static func rotate(_ desk: RosterDesk) async throws(Problem) -> UInt32 {
+        var epoch: UInt32 = 0
+        try await desk.commit { view throws(Problem) in
+            epoch = view.authority.roster.secrets.newest + 1
+            var entropy = SodiumEntropy()
+            let draft = SecretRotationDraft(
+                epoch: epoch, cluster: view.clusterID,
+                recipients: view.roster.entries.compactMap { entry in
+                    entry.keys.map { (entry.node, $0.exchangeKey) }
+                }, entropy: &entropy)
+            return .rotateSecret(SecretRotation(draft))
+        }
+        return epoch
+    }
+}
