@@ -79,4 +79,12 @@ package enum Refusal: Hashable, Sendable {
     case rosterChanged
     /// No core node of this mesh signed the record.
     case unsigned
+    /// There is no such join token, or it was used, has expired or was withdrawn.
+    case unknownToken
+    /// Another node has that name.
+    case nameTaken
+    /// No node of that id belongs to the mesh.
+    case unknownMember
+    /// Without that node nobody could sign records any more.
+    case lastCore
 }

@@ -8,14 +8,13 @@ extension AuthorityState {
 
     /// What is wrong, or nil. Snapshots from others are held against it before they are used.
     var violation: String? {
-        clock.violation()
-            ?? users.violation(limits: limits, appliedIndex: appliedIndex)
+        if let violation = clock.violation() ?? roster.violation() { return violation }
+        return users.violation(limits: limits, appliedIndex: appliedIndex)
             ?? sessions.violation(users: users, limits: limits, appliedIndex: appliedIndex, now: clock.now)
             ?? apiKeys.violation(users: users, limits: limits, appliedIndex: appliedIndex)
             ?? signingKeys.violation(limits: limits, appliedIndex: appliedIndex)
             ?? values.violation(limits: limits, appliedIndex: appliedIndex)
             ?? locks.violation(limits: limits, appliedIndex: appliedIndex)
-            ?? roster.violation()
             ?? clients.violation(limits: limits, appliedIndex: appliedIndex)
     }
 }

@@ -103,6 +103,7 @@ package struct AuthorityState: Sendable {
             users[grant.user] == nil
                 ? .refused(.unknownUser) : apiKeys.create(grant, at: appliedIndex, limits: limits)
         case .revokeAPIKey(let id): apiKeys.revoke(id)
+        case .publishSigningKey(let record) where roster.isRevoked(record.node): .refused(.unknownMember)
         case .publishSigningKey(let record): signingKeys.publish(record, at: appliedIndex, limits: limits)
         case .retireSigningKey(let id): signingKeys.retire(id)
         case .putValue(_, _, let condition, _) where !holds(condition) && !planted(.fencingUnchecked):
@@ -120,7 +121,7 @@ package struct AuthorityState: Sendable {
         case .releaseLock(let name, let token): locks.release(name, token: token)
         case .expireLocks: locks.expire(now: clock.now)
         case .anchorClock(let time): clock.setAnchor(time)
-        case .changeRoster(let signed): roster.change(signed, origin: origin)
+        case .changeRoster(let signed): change(signed, origin: origin)
         case .activateSecret(let epoch): roster.secrets.activate(epoch)
         case .retireSecrets(let epoch): roster.secrets.retire(before: epoch)
         }
@@ -153,6 +154,16 @@ package struct AuthorityState: Sendable {
             state.sessions.insert(session, limits: state.limits)
             return .granted(session.terms)
         }
+    }
+
+    /// A revoked node takes along what rests on its word: the key that it signs tokens with, and the sessions that it
+    /// granted.
+    private mutating func change(_ signed: SignedRecord, origin: MeshOrigin) -> AuthorityReply {
+        let reply = roster.change(signed, origin: origin, unixNow: clock.unixNow)
+        guard case .done = reply, case .revoke(let node) = signed.record else { return reply }
+        for key in signingKeys.keys(of: node) { _ = signingKeys.retire(key.record.id) }
+        sessions.revokeAll(grantedBy: node)
+        return reply
     }
 
     /// What expires needs a clock that knows Unix time.

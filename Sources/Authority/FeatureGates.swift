@@ -8,8 +8,10 @@ extension FeatureLevel {
     package static let locks = FeatureLevel(1)
     /// Secrets of the cluster that change.
     package static let secrets = FeatureLevel(2)
+    /// Nodes that join by token and are revoked.
+    package static let roster = FeatureLevel(3)
     /// What this program understands.
-    package static let current = secrets
+    package static let current = roster
 }
 
 extension AuthorityCommand {
@@ -31,6 +33,7 @@ extension RosterRecord {
     fileprivate var requiredLevel: FeatureLevel {
         switch self {
         case .rotateSecret: .secrets
+        case .issueToken, .revokeToken, .admit, .revoke: .roster
         }
     }
 }

@@ -64,6 +64,12 @@ package struct SessionTable: Equatable, Sendable {
         return .sessionsEnded(ended.count)
     }
 
+    /// Ends what a node granted that counts for nothing any more.
+    mutating func revokeAll(grantedBy node: NodeID) {
+        let ended = sessions.values.filter { $0.grantedBy == node }.map(\.id)
+        for id in ended { remove(id) }
+    }
+
     /// Removes what has expired, and forgets sealed successors that nobody may ask for any more.
     mutating func expire(now: LogTime, unixNow: UnixTime) -> AuthorityReply {
         var expired: [SessionID] = []

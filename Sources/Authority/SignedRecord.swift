@@ -41,6 +41,13 @@ package struct SignedRecord: Hashable, Sendable {
 package enum RosterRecord: Hashable, Sendable {
     /// A new secret of the cluster. Needs `FeatureLevel.secrets`.
     case rotateSecret(SecretRotation)
+    /// The others need `FeatureLevel.roster`. An invitation.
+    case issueToken(JoinToken)
+    case revokeToken(JoinTokenID)
+    /// A machine joins with a token.
+    case admit(Admission)
+    /// A node is out, for ever: see `AuthorityState.change`.
+    case revoke(NodeID)
 }
 
 /// A new secret: its fingerprint, and a copy for each node that is to hold it, sealed to that node. See `SecretTable`.
@@ -98,12 +105,28 @@ extension RosterRecord {
         case .rotateSecret(let rotation):
             writer.write(UInt8(1))
             rotation.encode(into: &writer)
+        case .issueToken(let token):
+            writer.write(UInt8(2))
+            token.encode(into: &writer)
+        case .revokeToken(let id):
+            writer.write(UInt8(3))
+            writer.write(id)
+        case .admit(let admission):
+            writer.write(UInt8(4))
+            admission.encode(into: &writer)
+        case .revoke(let node):
+            writer.write(UInt8(5))
+            writer.write(node)
         }
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
         switch try reader.readUInt8() {
         case 1: self = .rotateSecret(try SecretRotation(from: &reader))
+        case 2: self = .issueToken(try JoinToken(from: &reader))
+        case 3: self = .revokeToken(try reader.readIdentifier(of: JoinToken.self))
+        case 4: self = .admit(try Admission(from: &reader))
+        case 5: self = .revoke(try reader.readNodeID())
         default: throw .invalid("roster record")
         }
     }
@@ -113,18 +136,12 @@ extension SecretRotation {
     func encode(into writer: inout ByteWriter) {
         writer.write(epoch)
         writer.write(fingerprint)
-        writer.writeArray(copies) { writer, copy in
-            writer.write(copy.node)
-            writer.write(copy.sealed)
-        }
+        writer.write(copies)
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
         epoch = try reader.readUInt32()
         fingerprint = try reader.readBytes32()
-        copies = try reader.readArray(limit: Self.copiesMax) { (reader) throws(DecodeError) in
-            Copy(node: try reader.readNodeID(), sealed: try reader.readBlob(limit: Self.sealedBytesMax))
-        }
-        guard zip(copies, copies.dropFirst()).allSatisfy({ $0.node < $1.node }) else { throw .invalid("copies") }
+        copies = try reader.readCopies()
     }
 }

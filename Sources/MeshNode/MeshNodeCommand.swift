@@ -17,12 +17,16 @@ struct MeshNodeCommand: AsyncParsableCommand {
         version: Agent.version,
         groupedSubcommands: [
             CommandGroup(
-                name: "A Node", subcommands: [InitCommand.self, RunCommand.self, LeaveCommand.self, DoctorCommand.self]),
+                name: "A Node",
+                subcommands: [
+                    InitCommand.self, JoinCommand.self, RunCommand.self, LeaveCommand.self, DoctorCommand.self,
+                ]),
             CommandGroup(
                 name: "The Mesh",
                 subcommands: [
                     StatusCommand.self, MembersCommand.self, EventsCommand.self, RouteCommand.self, ValuesCommand.self,
-                    LocksCommand.self, SecretCommand.self,
+                    LocksCommand.self, TokenCommand.self, RevokeCommand.self,
+                    SecretCommand.self,
                 ]),
             CommandGroup(name: "People", subcommands: [UsersCommand.self, SessionsCommand.self, KeysCommand.self]),
             CommandGroup(name: "Trying It", subcommands: [DemoCommand.self, SimulateCommand.self, BenchCommand.self]),

@@ -1,3 +1,4 @@
+import Authority
 import Primitives
 import Raft
 import SecureChannel
@@ -68,10 +69,22 @@ package struct Roster: Hashable, Sendable {
         package let keys: PublicIdentity?
         /// Signs what changes the mesh itself. Edge machines can be stolen.
         package let isCore: Bool
+        /// The mesh may make it a voter.
+        package var mayVote = true
+        /// It joined with a token, and was not there from the beginning.
+        package var isAdmitted = false
+        /// Where it was when it joined.
+        package var endpoint: Endpoint?
+        /// Belongs to the mesh no longer, and never will again.
+        package internal(set) var isRevoked = false
     }
 
     package let cluster: [UInt8]
-    package let entries: [Entry]
+    /// Those of the genesis, then the admitted in order: a place is never another node's. Revoked ones stay in theirs.
+    package private(set) var entries: [Entry]
+    private var genesisCount = 0
+    /// Of the `RosterTable` that was followed last.
+    package private(set) var revision: UInt64 = 0
 
     private init() {
         cluster = []
@@ -109,31 +122,56 @@ package struct Roster: Hashable, Sendable {
         guard entries.contains(where: \.isVoter) else { return nil }
         self.cluster = cluster
         self.entries = entries
+        genesisCount = entries.count
     }
+
+    /// Takes in who was admitted and revoked. An older table than the one followed before changes nothing.
+    package mutating func follow(_ table: RosterTable) {
+        guard table.revision > revision else { return }
+        revision = table.revision
+        for member in table.admitted.dropFirst(entries.count - genesisCount) {
+            entries.append(Entry(member))
+        }
+        for revocation in table.revocations {
+            for place in entries.indices where entries[place].node == revocation.node {
+                entries[place].isRevoked = true
+            }
+        }
+    }
+
+    /// Who was there from the beginning.
+    var genesis: ArraySlice<Entry> { entries.prefix(genesisCount) }
+    /// Who belongs to the mesh now.
+    package var present: [Entry] { entries.filter { !$0.isRevoked } }
 
     /// Everybody's keys for the channel; nil if one of them has none.
     package var channelPeers: [ChannelKeys.Peer]? {
         let peers = entries.compactMap { entry in
             entry.keys.map {
-                ChannelKeys.Peer(node: entry.node, exchangeKey: $0.exchangeKey, isCore: entry.isCore)
+                ChannelKeys.Peer(
+                    node: entry.node, exchangeKey: $0.exchangeKey, isCore: entry.isCore,
+                    isRevoked: entry.isRevoked)
             }
         }
         return peers.count == entries.count ? peers : nil
     }
 
-    package func entry(of node: NodeID) -> Entry? { entries.first { $0.node == node } }
+    /// Nil for strangers and for who was revoked.
+    package func entry(of node: NodeID) -> Entry? { entries.first { $0.node == node && !$0.isRevoked } }
+    package func isRevoked(_ node: NodeID) -> Bool { entries.contains { $0.node == node && $0.isRevoked } }
     /// Where in `entries` a node stands; cheaper than its entry for who asks at every frame.
     func place(of node: NodeID) -> Int? {
-        for place in entries.indices where entries[place].node == node { return place }
+        for place in entries.indices where entries[place].node == node { return entries[place].isRevoked ? nil : place }
         return nil
     }
 
     package func entry(of replica: ReplicaID) -> Entry? { entries.first { $0.replica == replica } }
-    package func entry(named name: String) -> Entry? { entries.first { $0.name == name } }
+    package func entry(named name: String) -> Entry? { entries.first { $0.name == name && !$0.isRevoked } }
 
     /// Who votes in the log's first configuration. Others learn the log without voting.
     package var configuration: Configuration {
-        Configuration(
+        let entries = entries.prefix(genesisCount)
+        return Configuration(
             voters: entries.filter(\.isVoter).map(\.replica), learners: entries.filter { !$0.isVoter }.map(\.replica),
             bindings: entries.map { Configuration.Binding(replica: $0.replica, node: $0.node) })
     }
@@ -141,11 +179,34 @@ package struct Roster: Hashable, Sendable {
     /// At most five voters and always an odd number of them (an even one adds a machine that can fail, not a failure
     /// that can be survived), the highest ranks first and names between equals.
     package static func chooseVoters(_ candidates: [(name: String, rank: Int)]) -> Set<String> {
-        let count = min(5, candidates.count)
-        let odd = count.isMultiple(of: 2) ? max(1, count - 1) : count
+        chooseVoters(candidates.map { ($0.name, $0.rank, true) })
+    }
+
+    /// Edge machines always fewer than a quorum: every majority holds a core node. Empty if there is no core node.
+    package static func chooseVoters(_ candidates: [(name: String, rank: Int, isCore: Bool)]) -> Set<String> {
+        var count = min(5, candidates.count)
+        if count.isMultiple(of: 2) { count = max(1, count - 1) }
+        let cores = candidates.count(where: \.isCore)
+        // With c core nodes at most c - 1 others: an odd number of voters.
+        let odd = min(count, max(0, cores * 2 - 1))
         let order = candidates.sorted { a, b in
             a.rank != b.rank ? a.rank > b.rank : Array(a.name.utf8).lexicographicallyPrecedes(Array(b.name.utf8))
         }
-        return Set(order.prefix(odd).map { $0.name })
+        var edges = MembershipPlan.edgeVotersMax(among: odd)
+        let allowed = order.filter { candidate in
+            if candidate.isCore { return true }
+            edges -= 1
+            return edges >= 0
+        }
+        return Set(allowed.prefix(odd).map { $0.name })
+    }
+}
+
+extension Roster.Entry {
+    init(_ member: RosterMember) {
+        self.init(
+            name: member.name.text, node: member.node, replica: member.replica, rank: Int(member.rank), isVoter: false,
+            keys: PublicIdentity(exchangeKey: member.exchangeKey.bytes, signingKey: member.signingKey.bytes),
+            isCore: member.isCore, mayVote: member.mayVote, isAdmitted: true, endpoint: member.endpoint)
     }
 }

@@ -35,7 +35,7 @@ extension NodeBrain {
         membershipDuties.postpone(from: now)
         guard !consensus.isChangeUnfinished else { return }
         let plan = MembershipPlan(
-            configuration: consensus.configuration, nodes: roster.entries.map { planned($0, at: now) },
+            configuration: consensus.configuration, nodes: roster.present.map { planned($0, at: now) },
             ready: consensus.readyLearners(at: now))
         guard let target = plan.next() else { return tendElectionTimeout(now: now) }
         // Refused while an older change is unfinished or the term is young: the next look proposes it again.
@@ -51,15 +51,16 @@ extension NodeBrain {
         _ = consensus.proposeElectionTimeout(wanted, now: now, into: &raftEffects)
     }
 
-    private func planned(_ entry: Roster.Entry, at now: Instant) -> MembershipPlan.Node {
+    func planned(_ entry: Roster.Entry, at now: Instant) -> MembershipPlan.Node {
         if entry.node == me {
             return MembershipPlan.Node(
-                id: me, rank: entry.rank, notice: ownNotice,
-                isAlive: !membershipDuties.isLeaving(me, at: now))
+                id: me, rank: entry.rank, notice: ownNotice, isAlive: !membershipDuties.isLeaving(me, at: now),
+                isCore: entry.isCore, mayVote: entry.mayVote)
         }
         return MembershipPlan.Node(
             id: entry.node, rank: entry.rank, notice: notice(of: entry.node),
-            isAlive: membership.member(entry.node)?.state == .alive && !membershipDuties.isLeaving(entry.node, at: now))
+            isAlive: membership.member(entry.node)?.state == .alive && !membershipDuties.isLeaving(entry.node, at: now),
+            isCore: entry.isCore, mayVote: entry.mayVote)
     }
 
     /// Another configuration is in force: who belongs to whom, and who is preferred.

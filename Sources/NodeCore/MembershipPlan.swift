@@ -7,6 +7,7 @@ import Raft
 ///   it has kept up for a while it takes the place of the node's former replica.
 /// - Learners become voters as long as fewer than `votersMax` vote, and only so that their number is odd: an even one
 ///   adds a machine that can fail, not a failure that can be survived.
+/// - Voters of class edge are always fewer than a quorum, so that every majority holds a core node.
 /// - The feature level rises to what every voter's program understands.
 ///
 /// Nobody loses a vote because of silence: gossip never removes a voter.
@@ -20,8 +21,14 @@ package struct MembershipPlan {
         package let notice: ReplicaNotice?
         /// It says so now, or said so before it fell silent.
         package let isAlive: Bool
+        package let isCore: Bool
+        package let mayVote: Bool
 
-        package init(id: NodeID, rank: Int, notice: ReplicaNotice?, isAlive: Bool) {
+        package init(
+            id: NodeID, rank: Int, notice: ReplicaNotice?, isAlive: Bool, isCore: Bool = true, mayVote: Bool = true
+        ) {
+            self.isCore = isCore
+            self.mayVote = mayVote
             self.id = id
             self.rank = rank
             self.notice = notice
@@ -46,10 +53,17 @@ package struct MembershipPlan {
 
     /// Without these members. Nil if nobody would vote any more, or nothing would change. The number of voters may become
     /// even: the next learner makes it odd again, and taking a second vote away would leave fewer copies of the log.
+    ///
+    /// Edge voters that would become too many go on as learners; nil if only such would vote.
     package func removing(_ isRemoved: (ReplicaID) -> Bool) -> Configuration? {
-        let voters = configuration.voters.filter { !isRemoved($0) }
+        var voters = configuration.voters.filter { !isRemoved($0) }
+        var learners = configuration.learners.filter { !isRemoved($0) }
+        while !isSafe(voters), let demoted = voters.last(where: isEdge) {
+            voters.removeAll { $0 == demoted }
+            learners.append(demoted)
+        }
         guard !voters.isEmpty, !configuration.isJoint else { return nil }
-        let target = change(voters: voters, learners: configuration.learners.filter { !isRemoved($0) })
+        let target = change(voters: voters, learners: learners)
         return target == configuration ? nil : target
     }
 
@@ -81,10 +95,38 @@ package struct MembershipPlan {
     private func promotion() -> Configuration? {
         let count = configuration.voters.count
         let wanted = count.isMultiple(of: 2) ? 1 : 2
-        let chosen = eligible.prefix(wanted)
-        guard count + wanted <= Self.votersMax, chosen.count == wanted else { return nil }
+        guard count + wanted <= Self.votersMax, let chosen = choose(wanted) else { return nil }
         return change(
             voters: configuration.voters + chosen, learners: configuration.learners.filter { !chosen.contains($0) })
+    }
+
+    /// The first of the eligible that may vote together with those who vote now.
+    private func choose(_ wanted: Int) -> [ReplicaID]? {
+        let eligible = eligible
+        let room =
+            Self.edgeVotersMax(among: configuration.voters.count + wanted) - configuration.voters.count(where: isEdge)
+        var chosen: [ReplicaID] = []
+        var edges = 0
+        for learner in eligible where chosen.count < wanted {
+            if isEdge(learner) {
+                guard edges < room else { continue }
+                edges += 1
+            }
+            chosen.append(learner)
+        }
+        return chosen.count == wanted ? chosen : nil
+    }
+
+    /// Fewer than a quorum.
+    static func edgeVotersMax(among voters: Int) -> Int { voters / 2 }
+
+    private func isSafe(_ voters: [ReplicaID]) -> Bool {
+        voters.count(where: isEdge) <= Self.edgeVotersMax(among: voters.count)
+    }
+
+    private func isEdge(_ replica: ReplicaID) -> Bool {
+        let owner = configuration.node(of: replica)
+        return nodes.contains { $0.id == owner && !$0.isCore }
     }
 
     private func level() -> Configuration? {
@@ -103,7 +145,8 @@ package struct MembershipPlan {
     private var eligible: [ReplicaID] {
         let running = nodes.filter { node in
             guard let notice = node.notice else { return false }
-            return node.isAlive && configuration.learners.contains(notice.replica) && ready.contains(notice.replica)
+            return node.isAlive && node.mayVote && configuration.learners.contains(notice.replica)
+                && ready.contains(notice.replica)
                 && notice.featureLevel >= configuration.featureLevel
         }
         let order = running.enumerated().sorted { a, b in

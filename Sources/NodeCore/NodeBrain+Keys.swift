@@ -26,6 +26,8 @@ struct KeyKeeping: Sendable {
     /// The newest epoch that the disk holds.
     var kept: UInt32 = Keyring.firstEpoch
     var told: ChannelStanding?
+    /// The revision of the roster that the channel goes by.
+    var adopted: UInt64?
     /// The primary's: when it looks next, and since when it waits for which step.
     var lookAt: Instant = .zero
     var step: (epoch: UInt32, isRetiring: Bool, since: Instant)?
@@ -72,6 +74,7 @@ extension SectionID {
 extension NodeBrain {
     /// What the log says of the secret now holds for the channel.
     mutating func followKeys(now: Instant, into effects: inout [NodeEffect]) {
+        followRoster(now: now, into: &effects)
         let secrets = authority.roster.secrets
         if keys.followed != secrets {
             keys.followed = secrets
@@ -83,6 +86,44 @@ extension NodeBrain {
             keepChangedKeys(now: now, into: &effects)
         }
         tellStanding(now: now)
+    }
+
+    /// Who was admitted is spoken with from now on, who was revoked no longer.
+    private mutating func followRoster(now: Instant, into effects: inout [NodeEffect]) {
+        let table = authority.roster
+        guard table.revision > 0, table.revision >= roster.revision, keys.adopted != table.revision else { return }
+        keys.adopted = table.revision
+        let isNews = table.revision > roster.revision
+        roster.follow(table)
+        let count = roster.entries.count
+        hearNextAt += Array(repeating: Instant.zero, count: count - hearNextAt.count)
+        links.grow(to: count)
+        replicas.adopt(roster)
+        adoptPeers()
+        if isNews { effects.append(.keepRoster(table.encoded())) }
+        // Streams take their keys from what is kept.
+        keepChangedKeys(now: now, into: &effects)
+        notePreferences()
+        membersVersion += 1
+        viewVersion += 1
+    }
+
+    /// The channel knows those who belong to the mesh, and what to tell those who do not any more.
+    mutating func adoptPeers() {
+        guard let peers = roster.channelPeers else { return }
+        var notices: [NodeID: [UInt8]] = [:]
+        for revocation in authority.roster.revocations { notices[revocation.node] = revocation.notice }
+        sealer.adopt(peers, notices: notices)
+    }
+
+    /// A core node says that this one is revoked. Believed if the record is signed as it must be: then nothing is left to do.
+    mutating func heedNotice(into effects: inout [NodeEffect]) {
+        guard let bytes = sealer.takeNotice(), let revocation = try? Revocation(notice: bytes, of: me),
+            authority.roster.isGenuine(revocation, origin: meshOrigin)
+        else { return }
+        halt(
+            "this node was revoked: no node of the mesh speaks with it any more. If that was a mistake, let the machine join "
+                + "anew, with another data_dir", into: &effects)
     }
 
     mutating func keepChangedKeys(now: Instant, into effects: inout [NodeEffect]) {
@@ -158,14 +199,15 @@ extension MeshOrigin {
     init(_ roster: Roster, check: @escaping Check) {
         self.init(
             cluster: roster.cluster,
-            members: roster.entries.compactMap { entry in
+            members: roster.genesis.compactMap { entry in
                 let standIn = entry.node.bytes + entry.node.bytes
                 guard let exchange = Bytes32(entry.keys?.exchangeKey ?? standIn),
                     let signing = Bytes32(entry.keys?.signingKey ?? standIn)
                 else { return nil }
                 return RosterMember(
                     name: Label(sanitising: entry.name), node: entry.node, exchangeKey: exchange, signingKey: signing,
-                    isCore: entry.isCore)
+                    replica: entry.replica, isCore: entry.isCore, rank: UInt16(clamping: entry.rank), mayVote: true,
+                    endpoint: nil)
             }, check: check)
     }
 }

@@ -89,7 +89,8 @@ extension NodeBrain {
         membershipDuties.noteLeaving(node, at: now)
         guard isMember(node) else { return !consensus.isChangeUnfinished }
         let configuration = consensus.configuration
-        let plan = MembershipPlan(configuration: configuration, nodes: [], ready: [])
+        let plan = MembershipPlan(
+            configuration: configuration, nodes: roster.present.map { planned($0, at: now) }, ready: [])
         // Refused while an older change is unfinished or the term is young: it is asked for again. Nobody removes the last.
         guard let target = plan.removing({ replicas.node(of: $0) == node }) else { return false }
         _ = consensus.proposeChange(to: target, now: now, into: &raftEffects)

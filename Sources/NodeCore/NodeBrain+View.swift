@@ -59,6 +59,7 @@ extension NodeBrain {
     private func makeMemberViews() -> [MemberView] {
         let voters = consensus.configuration.voters.compactMap { replicas.node(of: $0) }
         return membership.members
+            .filter { !roster.isRevoked($0.id) }
             .map { member in
                 MemberView(
                     id: member.id, name: member.name, endpoint: member.endpoint, state: member.state,

@@ -18,7 +18,7 @@ import SecureChannel
 package struct NodeBrain: Sendable {
     package let me: NodeID
     package let name: String
-    let roster: Roster
+    var roster: Roster
     let featureLevel: FeatureLevel
     /// Log time when this process first heard of a leader.
     var bootedAt: LogTime?
@@ -60,7 +60,7 @@ package struct NodeBrain: Sendable {
     var raftEffects: [RaftEffect] = []
     private var spareRaftEffects: [RaftEffect] = []
     /// By place in the roster: when a frame of that peer is worth telling gossip again.
-    private var hearNextAt: [Instant]
+    var hearNextAt: [Instant]
 
     /// A recovered node. Run `effects` first: they hold what recovery repairs on disk.
     package init(
@@ -76,7 +76,7 @@ package struct NodeBrain: Sendable {
         contacts = setup.contacts
         featureLevel = setup.featureLevel
         timeoutPolicy = setup.electionTimeout
-        meshOrigin = MeshOrigin(setup.roster, check: setup.checkSignature)
+        meshOrigin = setup.origin
         replicas = ReplicaBook(roster: setup.roster)
         links = PeerLinks(count: setup.roster.entries.count)
         self.sealer = sealer
@@ -193,6 +193,7 @@ package struct NodeBrain: Sendable {
             } else {
                 // The channel itself was spoken with: perhaps the cluster's secret was handed over.
                 keepChangedKeys(now: now, into: &effects)
+                heedNotice(into: &effects)
             }
         } catch {
             counters.reject(error)
@@ -209,7 +210,7 @@ package struct NodeBrain: Sendable {
         if let place { links.noteHeard(place, at: now) }
         switch frame.kind {
         case .gossip:
-            guard let source else { return }
+            guard let source, place != nil else { return }
             membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
         case .raft, .node:
             guard let place else { return }

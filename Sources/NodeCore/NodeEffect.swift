@@ -14,6 +14,9 @@ package enum NodeEffect: Sendable {
     case disk(write: UInt64, [DiskOperation])
     /// Run this beside the loop, then give back `NodeInput.worked`.
     indirect case work(SnapshotWork)
+    /// Keep this, an encoded `RosterTable`, in place of what was kept before: whom this node speaks with after a restart,
+    /// before its log has said so again.
+    indirect case keepRoster([UInt8])
     /// Keep these durably in place of what was kept before, and use them for streams from now on; then give back
     /// `NodeInput.keysKept`. One at a time.
     indirect case keepKeys(ChannelKeys)

@@ -12,6 +12,8 @@ package struct NodeSetup: Sendable {
     /// Grows with every start of this data directory.
     package let bootEpoch: UInt64
     package let roster: Roster
+    /// Whose keys signatures are checked with besides the log's: those of the genesis.
+    let origin: MeshOrigin
     /// Which replica this data directory is: the roster's, unless it was made anew since.
     package let replica: ReplicaID
     /// What this program understands.
@@ -23,9 +25,6 @@ package struct NodeSetup: Sendable {
     package let raft: RaftConfig
     package let gossip: GossipConfig
     package let timing: NodeTiming
-    /// How signatures on roster records are checked.
-    let checkSignature: MeshOrigin.Check
-
     /// `contacts` are the other roster members with an address to start from.
     package init(
         me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
@@ -33,7 +32,7 @@ package struct NodeSetup: Sendable {
         featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil,
         checkSignature: @escaping MeshOrigin.Check = { Identity.verify($0, of: $1, by: $2) }
     ) {
-        self.checkSignature = checkSignature
+        origin = MeshOrigin(roster, check: checkSignature)
         self.electionTimeout = electionTimeout ?? .pinned(raft.electionTimeout)
         guard let bound = roster.entry(of: me)?.replica else {
             preconditionFailure("node \(me) is not in its own roster")

@@ -24,6 +24,8 @@ struct PeerLinks: Sendable {
 
     init(count: Int) { links = Array(repeating: Link(), count: count) }
 
+    mutating func grow(to count: Int) { links += Array(repeating: Link(), count: count - links.count) }
+
     /// A frame came directly from this peer.
     mutating func noteHeard(_ place: Int, at now: Instant) {
         links[place].heardAt = now

@@ -7,7 +7,7 @@ import Raft
 /// first replicas, and a replica that neither names (a leader or a voter whose admission has not arrived here) is
 /// remembered with the node that spoke for it, so that it can be answered; consensus decides whether it is listened to.
 struct ReplicaBook: Sendable {
-    private let roster: Roster
+    private var roster: Roster
     private var bindings: [Configuration.Binding] = []
     /// By place in the roster: the last replica that is bound nowhere and spoke through this node.
     private var strangers: [ReplicaID?]
@@ -15,6 +15,12 @@ struct ReplicaBook: Sendable {
     init(roster: Roster) {
         self.roster = roster
         strangers = Array(repeating: nil, count: roster.entries.count)
+    }
+
+    mutating func adopt(_ roster: Roster) {
+        strangers += Array(repeating: nil, count: roster.entries.count - self.roster.entries.count)
+        for place in roster.entries.indices where roster.entries[place].isRevoked { strangers[place] = nil }
+        self.roster = roster
     }
 
     mutating func adopt(_ configuration: Configuration) { bindings = configuration.bindings }

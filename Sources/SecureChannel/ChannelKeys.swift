@@ -8,13 +8,16 @@ package struct ChannelKeys: Sendable {
         package let exchangeKey: [UInt8]
         /// Its word counts about the cluster's secret.
         package let isCore: Bool
+        /// Was a member and is none any more, for ever.
+        package let isRevoked: Bool
 
-        package init(node: NodeID, exchangeKey: [UInt8], isCore: Bool = true) {
+        package init(node: NodeID, exchangeKey: [UInt8], isCore: Bool = true, isRevoked: Bool = false) {
             precondition(
                 exchangeKey.count == ExchangeKeyPair.byteCount, "an exchange key of \(exchangeKey.count) bytes")
             self.node = node
             self.exchangeKey = exchangeKey
             self.isCore = isCore
+            self.isRevoked = isRevoked
         }
     }
 
@@ -27,16 +30,18 @@ package struct ChannelKeys: Sendable {
     package static let peersMax = 4096
 
     package let me: NodeID
-    /// In order of their ids; a peer's place here is its number within the channel.
-    package let peers: [Peer]
+    /// First in the order of their ids, later ones behind; a peer's place here is its number within the channel, and stays.
+    package private(set) var peers: [Peer]
+    /// Places of those who no longer belong to the mesh.
+    private(set) var revoked: Set<Int>
     let exchange: ExchangeKeyPair
     /// The cluster's secrets; handshakes name the epoch of theirs.
     package var keyring: Keyring
     /// This node may hand the cluster's secret over.
     let isCore: Bool
     private let clusterID: [UInt8]
-    private let placesByNode: [NodeID: Int]
-    private let placesByKey: [[UInt8]: Int]
+    private var placesByNode: [NodeID: Int]
+    private var placesByKey: [[UInt8]: Int]
 
     /// `peers` may name this node as well. Traps if two share an id or a key.
     package init(cluster: ClusterKey, me: NodeID, exchange: ExchangeKeyPair, peers: [Peer]) {
@@ -52,6 +57,7 @@ package struct ChannelKeys: Sendable {
         precondition(others.count <= Self.peersMax, "\(others.count) peers exceed \(Self.peersMax)")
         self.peers = others
         let places = others.indices
+        revoked = Set(places.filter { others[$0].isRevoked })
         placesByNode = Dictionary(uniqueKeysWithValues: places.map { (others[$0].node, $0) })
         placesByKey = Dictionary(uniqueKeysWithValues: places.map { (others[$0].exchangeKey, $0) })
         clusterID = keyring.cluster
@@ -60,8 +66,25 @@ package struct ChannelKeys: Sendable {
     /// This node's own static key, public half.
     package var publicKey: [UInt8] { exchange.publicKey }
 
-    func place(of node: NodeID) -> Int? { placesByNode[node] }
+    /// Nil for strangers and for who was revoked.
+    func place(of node: NodeID) -> Int? { placesByNode[node].flatMap { revoked.contains($0) ? nil : $0 } }
+    /// Whether it belongs to the mesh and is another node.
+    package func knows(_ node: NodeID) -> Bool { place(of: node) != nil }
+
+    /// Of revoked ones too.
     func place(ofKey key: [UInt8]) -> Int? { placesByKey[key] }
+
+    /// Takes in who is new and who is revoked. Nobody is forgotten, and nobody comes back.
+    package mutating func adopt(_ all: [Peer]) {
+        for peer in all where peer.node != me {
+            if placesByNode[peer.node] == nil, peers.count < Self.peersMax, placesByKey[peer.exchangeKey] == nil {
+                placesByNode[peer.node] = peers.count
+                placesByKey[peer.exchangeKey] = peers.count
+                peers.append(peer)
+            }
+            if peer.isRevoked, let place = placesByNode[peer.node] { revoked.insert(place) }
+        }
+    }
 
     /// The same on both sides, or no handshake succeeds: version, purpose, and which cluster.
     func prologue(_ purpose: Purpose) -> [UInt8] {

@@ -82,6 +82,12 @@ package protocol FrameSealer: Sendable {
 
     /// Nil where nothing is secret: frames of a simulation in the clear.
     var keyring: Keyring? { get }
+    /// Everybody who belongs to the mesh or did: sessions with who is revoked end at once.
+    ///
+    /// `notices`: what a revoked node is told, and nothing else, should it call.
+    mutating func adopt(_ all: [ChannelKeys.Peer], notices: [NodeID: [UInt8]])
+    /// What a core node told this node about itself since the last call: that it is revoked, with proof.
+    mutating func takeNotice() -> [UInt8]?
     /// Opens this node's copy of a new secret and holds it beside the others; does nothing if it is held.
     mutating func install(_ copy: SealedCopy)
     /// Begins handshakes with this epoch, and answers those before `oldest` for hand-overs only.
@@ -92,6 +98,8 @@ package protocol FrameSealer: Sendable {
 
 extension FrameSealer {
     package var keyring: Keyring? { nil }
+    package mutating func adopt(_ all: [ChannelKeys.Peer], notices: [NodeID: [UInt8]]) {}
+    package mutating func takeNotice() -> [UInt8]? { nil }
     package mutating func install(_ copy: SealedCopy) {}
     package mutating func follow(active: UInt32, oldest: UInt32) {}
     package mutating func takeChangedKeys() -> ChannelKeys? { nil }

@@ -49,7 +49,9 @@ struct PeerChannel: Sendable {
     var previous: Session?
     var next: Pending?
     var errand: Pending?
-    /// When the secret was last handed over on an errand.
+    /// The peer is revoked: all that it is told.
+    var notice: [UInt8]?
+    /// When the last errand was answered.
     var handedOverAt: Instant?
     var initiation: Initiation?
     var waiting: [(kind: FrameKind, payload: [UInt8])] = []
@@ -118,6 +120,13 @@ struct PeerChannel: Sendable {
         next = nil
         stamp = pending.stamp
         promote(pending.session)
+    }
+
+    /// Whoever it was is spoken with no longer.
+    mutating func forgetSessions() {
+        (current, previous, next, errand) = (nil, nil, nil, nil)
+        (initiation, challenge, path) = (nil, nil, nil)
+        waiting = []
     }
 
     /// Forgets keys that are out of use. Returns when to look again.

@@ -106,6 +106,9 @@ extension PeerSessions {
         else { throw .unauthentic }
         guard key != keys.exchange.publicKey else { throw .echoed }
         guard let place = keys.place(ofKey: key) else { throw .unknownPeer }
+        let isRevoked = keys.revoked.contains(place)
+        // It is told, once it has shown that it is the one; its own frames open nowhere.
+        guard !isRevoked || (keys.isCore && peers[place].notice != nil) else { throw .unknownPeer }
         let preSharedKey = try secret(for: payload.epoch, of: place, now: now)
         try judge(payload.stamp, of: place, now: now)
         handshake.preSharedKeys = [preSharedKey]
@@ -117,7 +120,11 @@ extension PeerSessions {
                 localIndex: index, remoteIndex: payload.index, isInitiator: false, madeAt: now, keys: handshake.split(),
                 epoch: payload.epoch),
             stamp: payload.stamp, source: source)
-        if payload.epoch < keys.keyring.oldest { peers[place].errand = pending } else { peers[place].next = pending }
+        if payload.epoch < keys.keyring.oldest || isRevoked {
+            peers[place].errand = pending
+        } else {
+            peers[place].next = pending
+        }
         wake(at: now + PeerChannel.pendingLimit)
         let receiver = (0..<4).map { UInt8(truncatingIfNeeded: payload.index >> (8 * UInt32($0))) }
         let response = [HandshakeFrame.Kind.response.rawValue] + receiver + message
@@ -130,7 +137,9 @@ extension PeerSessions {
         for epoch: UInt32, of place: Int, now: Instant
     ) throws(FrameRejection) -> SecretBytes {
         guard let key = keys.keyring.preSharedKey(of: epoch) else {
-            if epoch > keys.keyring.newest, peers[place].isCore, peers[place].initiation == nil {
+            if epoch > keys.keyring.newest, peers[place].isCore, !keys.revoked.contains(place),
+                peers[place].initiation == nil
+            {
                 begin(place, attempt: 1, now: now)
             }
             throw .wrongEpoch

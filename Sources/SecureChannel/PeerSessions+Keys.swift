@@ -19,6 +19,24 @@ extension PeerSessions {
         if keys.keyring.retire(before: oldest) { hasChangedKeys = true }
     }
 
+    package mutating func takeNotice() -> [UInt8]? {
+        defer { notice = nil }
+        return notice
+    }
+
+    package mutating func adopt(_ all: [ChannelKeys.Peer], notices: [NodeID: [UInt8]]) {
+        for place in peers.indices { peers[place].notice = notices[peers[place].node] }
+        let (count, revoked) = (keys.peers.count, keys.revoked)
+        keys.adopt(all)
+        guard keys.peers.count != count || keys.revoked != revoked else { return }
+        hasChangedKeys = true
+        for peer in keys.peers[count...] {
+            peers.append(PeerChannel(peer, codeKey: keys.messageCodeKey(of: peer.exchangeKey)))
+        }
+        for place in peers.indices.dropFirst(count) { peers[place].notice = notices[peers[place].node] }
+        for place in keys.revoked where !revoked.contains(place) { peers[place].forgetSessions() }
+    }
+
     package mutating func takeChangedKeys() -> ChannelKeys? {
         defer { hasChangedKeys = false }
         return hasChangedKeys ? keys : nil

@@ -16,6 +16,8 @@ package struct PeerSessions: FrameSealer {
         case pathResponse = 0x82
         /// The cluster's present secret, for who was away when it changed: epoch 4, secret 32.
         case handOver = 0x83
+        /// The peer is revoked: the record that says so.
+        case notice = 0x84
     }
 
     private static let challengeByteCount = 8
@@ -23,6 +25,7 @@ package struct PeerSessions: FrameSealer {
 
     var keys: ChannelKeys
     var hasChangedKeys = false
+    var notice: [UInt8]?
     let bootEpoch: UInt64
     let codeKey: [UInt8]
     let cookieKey: SecretBytes
@@ -192,6 +195,7 @@ package struct PeerSessions: FrameSealer {
             else { return }
             peers[place].prove(source)
         case .handOver: takeOver(payload, from: place, now: now)
+        case .notice: if peers[place].isCore { notice = payload }
         }
     }
 
@@ -199,7 +203,8 @@ package struct PeerSessions: FrameSealer {
 
     private static let handOverInterval: Duration = .milliseconds(250)
 
-    /// Whatever a peer says under a past secret, it hears the present one. What it said is lost.
+    /// Whatever a peer says under a past secret, it hears the present one; whatever a revoked one says, that it is revoked.
+    /// What it said is lost.
     private mutating func runErrand(
         _ frame: [UInt8], of place: Int, source: Endpoint?, now: Instant
     ) throws(FrameRejection) {
@@ -211,6 +216,9 @@ package struct PeerSessions: FrameSealer {
         defer { peers[place].errand = errand }
         if let last = peers[place].handedOverAt, now - last < Self.handOverInterval { return }
         peers[place].handedOverAt = now
+        if let notice = peers[place].notice {
+            return put(errand.session.seal(kind: ControlKind.notice.rawValue, payload: notice), to: place, at: source)
+        }
         var payload = Keyring.bytes(keys.keyring.active) + keys.keyring.activeSecret.withUnsafeBytes(Array.init)
         put(errand.session.seal(kind: ControlKind.handOver.rawValue, payload: payload), to: place, at: source)
         SecretBytes.erase(&payload)

@@ -20,6 +20,22 @@ enum Sodium {
     }
 }
 
+extension Sodium {
+    /// Nil for anything but base64url without padding, and in the one way that it is written.
+    static func decodeBase64URL(_ text: String) -> [UInt8]? {
+        let source = Array(text.utf8).map { CChar(bitPattern: $0) }
+        var length = 0
+        var isRead = false
+        let bytes = [UInt8](count: source.count) { output in
+            isRead =
+                sodium_base642bin(
+                    output, source.count, source, source.count, nil, &length, nil,
+                    sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0
+        }
+        return isRead ? Array(bytes.prefix(length)) : nil
+    }
+}
+
 extension [UInt8] {
     /// An array whose `count` bytes `write` puts in place: one allocation, no zeroing, always with an address.
     init(count: Int, writtenBy write: (UnsafeMutablePointer<UInt8>) -> Void) {

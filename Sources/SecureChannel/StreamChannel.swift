@@ -153,7 +153,7 @@ package struct StreamChannel: Sendable {
             let key = handshake.remoteStatic
         else { throw .unauthentic }
         guard key != keys.exchange.publicKey else { throw .echoed }
-        guard let place = keys.place(ofKey: key) else { throw .unknownPeer }
+        guard let place = keys.place(ofKey: key), !keys.revoked.contains(place) else { throw .unknownPeer }
         guard let preSharedKey = secret(named: payload) else { throw .wrongEpoch }
         handshake.preSharedKeys = [preSharedKey]
         guard let reply = try? handshake.write([]) else { throw .unauthentic }

@@ -2,7 +2,8 @@ import Primitives
 import SecureChannel
 
 /// Two honest nodes and an attacker between them who has recorded everything they ever said: replays, mutates, splices
-/// and invents frames, at whichever node and from whatever address, while the nodes talk, rekey and restart.
+/// and invents frames, at whichever node and from whatever address, while the nodes talk, rekey, change the cluster's
+/// secret and restart.
 ///
 /// Nothing of it may open, move an address or stop the honest ones; and nobody unproven is answered with more than 0.63
 /// of what was asked.
@@ -11,6 +12,7 @@ package struct HostileFrames: Sendable {
         package var hostile = 0
         package var replayed = 0
         package var restarts = 0
+        package var rotations = 0
         package var honest = 0
         /// Hostile frames that opened. Zero in a correct channel, as are the next two.
         package var accepted = 0
@@ -35,6 +37,7 @@ package struct HostileFrames: Sendable {
     private var random: SeededRandom
     private var nodes: [PeerSessions] = []
     private var lives: [UInt64] = [0, 0]
+    private var kept: [ChannelKeys?] = [nil, nil]
     private var recorded: [Recorded] = []
     private var now = Instant.zero + .seconds(1)
     private var message: UInt64 = 0
@@ -55,7 +58,8 @@ package struct HostileFrames: Sendable {
             switch random.below(2000) {
             case 0: restart(random.below(2))
             case 1: now += .seconds(Int64(random.below(130)))
-            case 2..<40: converse()
+            case 2: rotate()
+            case 3..<40: converse()
             default: attack()
             }
         }
@@ -65,14 +69,39 @@ package struct HostileFrames: Sendable {
 
     private func makeNode(_ node: Int) -> PeerSessions {
         PeerSessions(
-            keys: .simulated(cluster: Self.cluster, nodes: Self.ids, me: node), bootEpoch: lives[node],
+            keys: kept[node] ?? .simulated(cluster: Self.cluster, nodes: Self.ids, me: node), bootEpoch: lives[node],
             entropy: SeededEntropy(seed: seed &+ lives[node] << 8 &+ UInt64(node)))
     }
 
     private mutating func restart(_ node: Int) {
         lives[node] += 1
+        keep()
         nodes[node] = makeNode(node)
         report.restarts += 1
+    }
+
+    /// Both nodes get a new secret of the cluster, or one was away and has yet to be handed it.
+    private mutating func rotate() {
+        guard let epoch = nodes[0].keyring.map({ max($0.newest, nodes[1].keyring?.newest ?? 0) + 1 }) else { return }
+        var entropy = SeededEntropy(seed: random.next())
+        let draft = SecretRotationDraft(
+            epoch: epoch, cluster: Self.cluster,
+            recipients: (0...1).map { node in
+                (Self.ids[node], ChannelKeys.simulated(cluster: Self.cluster, nodes: Self.ids, me: node).publicKey)
+            }, entropy: &entropy)
+        let absent = random.chance(1, in: 4) ? random.below(2) : nil
+        for node in 0...1 where node != absent {
+            guard let copy = draft.copies.first(where: { $0.node == Self.ids[node] }) else { continue }
+            nodes[node].install(SealedCopy(epoch: epoch, fingerprint: draft.fingerprint, sealed: copy.sealed))
+            nodes[node].follow(active: epoch, oldest: epoch)
+        }
+        keep()
+        report.rotations += 1
+    }
+
+    /// What is on the nodes' disks.
+    private mutating func keep() {
+        for node in 0...1 { if let changed = nodes[node].takeChangedKeys() { kept[node] = changed } }
     }
 
     // MARK: The honest

@@ -17,6 +17,8 @@ struct SimulatedNode: Sendable {
     let endpoint: Endpoint
     let rank: Int
     var disk = SimulatedDisk()
+    /// Who belongs to the mesh, once that changed.
+    var keptRoster: [UInt8] = []
     /// The channel's keys, once they changed since it was provisioned.
     var keptKeys: ChannelKeys?
     var clock: SimulatedClock
@@ -240,6 +242,8 @@ struct Provision: Sendable {
     func setup(for node: SimulatedNode, among nodes: [SimulatedNode]) -> NodeSetup {
         var raft = raft
         if let interval = node.heartbeatInterval { raft.heartbeatInterval = interval }
+        var roster = roster
+        if let kept = try? RosterTable(decoding: node.keptRoster) { roster.follow(kept) }
         return NodeSetup(
             me: node.id, name: node.name, endpoint: node.endpoint, bootEpoch: UInt64(node.life), roster: roster,
             contacts: nodes.filter { $0.id != node.id }

@@ -32,6 +32,27 @@ let everyCommand: [AuthorityCommand] = [
     .expireLocks,
     .put("k", "v", if: .ifHolding("gpu", token: LogIndex(7))),
     .changeRoster(TestRoster.signed(TestRoster.rotation(2), revision: 7)),
+    .changeRoster(TestRoster.signed(.revoke(TestRoster.edge), revision: 8)),
+    .changeRoster(TestRoster.signed(.revokeToken(JoinTokenID(high: 1, low: 2)), revision: 9)),
+    .changeRoster(
+        TestRoster.signed(
+            .issueToken(
+                JoinToken(
+                    id: JoinTokenID(high: 1, low: 2), isCore: true, rank: 1000, mayVote: false,
+                    expiresAt: TestLog.epoch,
+                    issuer: TestRoster.ada, author: "root", label: "T\u{E9}",
+                    copies: [.init(node: TestRoster.ada, sealed: [])])),
+            revision: .max)),
+    .changeRoster(
+        TestRoster.signed(
+            .admit(
+                Admission(
+                    token: JoinTokenID(high: 1, low: 2),
+                    member: RosterMember(
+                        name: "new", node: NodeID(high: 8, low: 9), exchangeKey: .sample(1), signingKey: .sample(2),
+                        replica: ReplicaID(4), isCore: false, rank: 3, mayVote: true,
+                        endpoint: Endpoint(ipv4: 10, 0, 0, 1, port: 1)))),
+            revision: 10)),
     .activateSecret(epoch: 2),
     .retireSecrets(before: 2),
 ]

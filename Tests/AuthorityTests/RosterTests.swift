@@ -14,7 +14,7 @@ enum TestRoster {
         members: [(ada, "ada", true), (bob, "bob", true), (edge, "edge", false)].map { node, name, isCore in
             RosterMember(
                 name: Label(sanitising: name), node: node, exchangeKey: key(of: node), signingKey: key(of: node),
-                isCore: isCore)
+                replica: ReplicaID(node.low), isCore: isCore, rank: 0, mayVote: true, endpoint: nil)
         },
         check: { $0 == sign($1, $2) })
 

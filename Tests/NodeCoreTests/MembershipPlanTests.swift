@@ -137,4 +137,70 @@ import Testing
         #expect(pinned.decide(current: .milliseconds(400), percentile99: nil) == nil)
         #expect(pinned.decide(current: .milliseconds(60), percentile99: .milliseconds(1)) == .milliseconds(400))
     }
+
+    private static func classed(
+        _ number: UInt64, isCore: Bool, mayVote: Bool = true, rank: Int = 0
+    ) -> MembershipPlan.Node {
+        MembershipPlan.Node(
+            id: NodeID(high: 0, low: number), rank: rank,
+            notice: ReplicaNotice(replica: ReplicaID(number), featureLevel: .zero), isAlive: true, isCore: isCore,
+            mayVote: mayVote)
+    }
+
+    /// What a promotion may choose from, and whom it chooses.
+    private struct Classes {
+        let voters: [UInt64]
+        let learners: [UInt64]
+        let edges: Set<UInt64>
+        var observers: Set<UInt64> = []
+        let promoted: [UInt64]?
+    }
+
+    @Test("edge voters are always fewer than a quorum: every majority holds a core node; observers by token never vote")
+    func classes() {
+        let rows = [
+            Classes(voters: [1], learners: [2, 3], edges: [2, 3], promoted: nil),
+            Classes(voters: [1], learners: [2, 3], edges: [2], promoted: [2, 3]),
+            Classes(voters: [1], learners: [2, 3, 4], edges: [2, 3], promoted: [2, 4]),
+            Classes(voters: [1, 2, 3], learners: [4, 5], edges: [4, 5], promoted: [4, 5]),
+            Classes(voters: [1, 2, 3], learners: [4, 5], edges: [3, 4, 5], promoted: nil),
+            Classes(voters: [1, 2], learners: [3], edges: [2, 3], promoted: nil),
+            Classes(voters: [1, 2, 3], learners: [4, 5], edges: [], observers: [4], promoted: nil),
+        ]
+        for row in rows {
+            let nodes = (row.voters + row.learners).map {
+                Self.classed($0, isCore: !row.edges.contains($0), mayVote: !row.observers.contains($0))
+            }
+            let next = Self.next(Self.configuration(row.voters, learners: row.learners), nodes, ready: row.learners)
+            #expect(
+                next.map { Set($0.voters) } == row.promoted.map { Set(($0 + row.voters).map { ReplicaID($0) }) },
+                "\(row)")
+        }
+    }
+
+    @Test("a core voter that is taken out takes edge votes along where they would become too many; the last one stays")
+    func removedCore() {
+        let nodes = (UInt64(1)...5).map { Self.classed($0, isCore: $0 < 4) }
+        func removing(_ gone: Set<UInt64>, from voters: [UInt64]) -> Configuration? {
+            MembershipPlan(configuration: Self.configuration(voters), nodes: nodes, ready: []).removing {
+                gone.contains($0.value)
+            }
+        }
+        #expect(removing([3], from: [1, 2, 3, 4, 5])?.voters.count == 4)
+        let two = removing([2], from: [1, 2, 4, 5])
+        #expect(two?.voters == [ReplicaID(1), ReplicaID(4)] && two?.learners == [ReplicaID(5)])
+        #expect(removing([1], from: [1, 4]) == nil, "only edge machines would be left to decide")
+    }
+
+    @Test("init: at most as many edge voters as stay below a quorum, whatever their rank")
+    func chosen() {
+        func voters(_ candidates: [(String, Int, Bool)]) -> Set<String> {
+            Roster.chooseVoters(candidates.map { (name: $0.0, rank: $0.1, isCore: $0.2) })
+        }
+        #expect(voters([("a", 1, true), ("b", 9, false), ("c", 9, false)]) == ["a"])
+        #expect(voters([("a", 1, true), ("b", 1, true), ("c", 9, false), ("d", 8, false)]) == ["a", "b", "c"])
+        let five = [("a", 1, true), ("b", 1, true), ("c", 1, true), ("d", 9, false), ("e", 9, false)]
+        #expect(voters(five).count == 5)
+        #expect(voters([("a", 1, false)]) == [])
+    }
 }

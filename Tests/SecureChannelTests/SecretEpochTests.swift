@@ -177,3 +177,64 @@ struct SecretEpochTests {
         #expect(talk(old, new) == nil)
     }
 }
+
+@Suite("Who joins and who is revoked while sessions run")
+struct RosterChangeTests {
+    private func peers(revoked: Set<NodeID> = [], adding: [NodeID] = []) -> [ChannelKeys.Peer] {
+        (ChannelNet.ids + adding).map {
+            ChannelKeys.Peer(node: $0, exchangeKey: makePair($0).publicKey, isRevoked: revoked.contains($0))
+        }
+    }
+
+    @Test(
+        "a revoked peer's session ends at once, its frames and handshakes open nowhere, and it stays so after a restart"
+    )
+    func revoked() {
+        var net = ChannelNet()
+        net.connect(0, 2)
+        net.connect(1, 2)
+        net.nodes[0].adopt(peers(revoked: [eve]), notices: [:])
+        // Unanswered, it begins a handshake after a while.
+        for _ in 0..<4 {
+            net.send([1], from: 2, to: 0)
+            net.wait(.seconds(2))
+        }
+        net.send([2], from: 0, to: 2)
+        net.settle()
+        #expect(net.payloads(at: 0) == [] && net.payloads(at: 2) == [])
+        #expect(net.rejections.contains(.unknownSession) && net.rejections.contains(.unknownPeer))
+        net.send([3], from: 1, to: 2)
+        net.settle()
+        #expect(net.payloads(at: 2) == [[3]], "bob has not heard of it")
+        net.nodes[0].adopt(peers(), notices: [:])
+        net.send([4], from: 2, to: 0)
+        net.wait(.seconds(5))
+        #expect(net.payloads(at: 0) == [], "nobody comes back")
+    }
+
+    @Test("a revoked peer that calls is told so by a core node, and nothing it says arrives")
+    func told() {
+        var net = ChannelNet()
+        net.nodes[0].adopt(peers(revoked: [eve]), notices: [eve: [1, 2, 3]])
+        net.send([9], from: 2, to: 0)
+        net.wait(.seconds(1))
+        #expect(net.nodes[2].takeNotice() == [1, 2, 3])
+        #expect(net.nodes[2].takeNotice() == nil)
+        #expect(net.payloads(at: 0) == [])
+    }
+
+    @Test("a peer that joins is spoken with at once; places of the others stay, so their sessions go on")
+    func joined() {
+        let zoe = NodeID(high: 0x1, low: 0x1)  // before all others by its id
+        var net = ChannelNet()
+        net.connect(0, 1)
+        net.send([1], from: 0, to: 1)
+        net.nodes[0].adopt(peers(adding: [zoe]), notices: [:])
+        net.nodes[1].adopt(peers(adding: [zoe]), notices: [:])
+        net.send([2], from: 1, to: 0)
+        net.settle()
+        #expect(net.payloads(at: 1) == [[1]] && net.payloads(at: 0) == [[2]] && net.rejections.isEmpty)
+        let waits = net.nodes[0].seal([3], kind: .gossip, to: zoe, now: net.now)
+        #expect(waits == nil && net.nodes[0].hasOutbox, "a handshake with the new peer begins")
+    }
+}

@@ -13,6 +13,6 @@ struct HostileFrameTests {
         #expect(report.movedAddresses == 0)
         #expect(report.lostHonest == 0)
         #expect(report.largestAnswerPermille <= 630)
-        #expect(report.restarts > 0 && report.replayed > 1000)
+        #expect(report.restarts > 0 && report.rotations > 0 && report.replayed > 1000)
     }
 }

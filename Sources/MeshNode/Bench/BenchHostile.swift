@@ -26,7 +26,8 @@ struct BenchHostile: ParsableCommand {
         try JSONLine.write(
             Line(
                 bench: "hostile", frames: report.hostile, replayed: report.replayed, restarts: report.restarts,
-                honest: report.honest, accepted: report.accepted, movedAddresses: report.movedAddresses,
+                rotations: report.rotations, honest: report.honest, accepted: report.accepted,
+                movedAddresses: report.movedAddresses,
                 lostHonest: report.lostHonest, answers: report.answers,
                 largestAnswerShare: Double(report.largestAnswerPermille) / 1000,
                 framesPerSecond: Double(report.hostile) / (clock.now - start).inSeconds))
@@ -38,6 +39,7 @@ struct BenchHostile: ParsableCommand {
         let frames: Int
         let replayed: Int
         let restarts: Int
+        let rotations: Int
         let honest: Int
         let accepted: Int
         let movedAddresses: Int

@@ -11,6 +11,9 @@ enum PasswordPrompt {
         return try hidden("Password of \(user): ")
     }
 
+    /// A join token, typed or pasted unseen.
+    static func askToken() throws -> String { try isTerminal ? hidden("Token: ") : line() }
+
     /// A new password, which a person types twice.
     static func askNew(for user: String) throws -> String {
         guard isTerminal else { return try line() }

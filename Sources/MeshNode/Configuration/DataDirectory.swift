@@ -1,4 +1,6 @@
+import Authority
 import Foundation
+import Gossip
 import NodeCore
 import Primitives
 import Raft
@@ -11,6 +13,8 @@ import SecureChannel
 /// data_dir/
 ///   identity.key   this node's keys (0600)
 ///   genesis.json   which cluster, which replicas are bound to it
+///   roster         who was admitted and revoked since (0600)
+///   contacts.json  where the others were when this node joined
 ///   cluster.keys   the cluster's secrets by epoch, once the first was replaced (0600)
 ///   boot-epoch     how often this directory was started
 ///   log/           the replicated log
@@ -18,14 +22,22 @@ import SecureChannel
 struct DataDirectory {
     let path: String
     let identity: Identity
+    /// The genesis, and who was admitted or revoked since, as far as this node knew when it last ran.
     let roster: Roster
+    /// The genesis file's bytes.
+    let genesis: [UInt8]
+    /// Where others were when this node joined.
+    let contacts: [Contact]
     /// The roster's keys for the channel.
     let channelPeers: [ChannelKeys.Peer]
 
     var logPath: String { path + "/log" }
 
-    private static func identityPath(_ path: String) -> String { path + "/identity.key" }
-    private static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
+    static func identityPath(_ path: String) -> String { path + "/identity.key" }
+    static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
+    static func rosterPath(_ path: String) -> String { path + "/roster" }
+    static func contactsPath(_ path: String) -> String { path + "/contacts.json" }
+    var rosterPath: String { Self.rosterPath(path) }
     var keyringPath: String { path + "/cluster.keys" }
     private var epochPath: String { path + "/boot-epoch" }
 
@@ -55,11 +67,18 @@ struct DataDirectory {
                 file: identityPath(path), problem: "\(error)",
                 advice: "restore it from a backup; the node is lost without it")
         }
-        guard let genesis = try? JSONDecoder().decode(Genesis.self, from: genesisBytes), let roster = Roster(genesis)
+        guard let genesis = try? JSONDecoder().decode(Genesis.self, from: genesisBytes), var roster = Roster(genesis)
         else {
             throw ConfigError(
                 file: genesisPath(path), problem: "is damaged",
                 advice: "copy it from any other node of the mesh: it is the same there")
+        }
+        if let table = try readRoster(path) { roster.follow(table) }
+        guard !roster.isRevoked(identity.nodeID) else {
+            throw ConfigError(
+                file: path, problem: "belongs to a node that was revoked: its keys count for nothing in its mesh",
+                advice: "nothing was started; to let this machine in again, choose another data_dir and 'meshnode join'"
+            )
         }
         guard let entry = roster.entry(of: identity.nodeID) else {
             throw ConfigError(
@@ -77,7 +96,9 @@ struct DataDirectory {
                 file: genesisPath(path), problem: "lacks the public keys of its members: an older version made it",
                 advice: "make a new mesh with 'meshnode init'; nodes prove who they are by these keys")
         }
-        return DataDirectory(path: path, identity: identity, roster: roster, channelPeers: peers)
+        return DataDirectory(
+            path: path, identity: identity, roster: roster, genesis: Array(genesisBytes), contacts: readContacts(path),
+            channelPeers: peers)
     }
 
     /// Fills a new directory. Refuses one that is provisioned already.
@@ -103,8 +124,12 @@ struct DataDirectory {
         guard let roster = Roster(genesis), let member = roster.entry(of: node) else {
             preconditionFailure("genesis does not list \(node), for which it was made")
         }
+        try createLog(path, cluster: roster.cluster, replica: member.replica)
+    }
+
+    static func createLog(_ path: String, cluster: [UInt8], replica: ReplicaID) throws(ConfigError) {
         do throws(DiskError) {
-            let (_, operations) = WriteAheadLog.create(cluster: roster.cluster, replica: member.replica)
+            let (_, operations) = WriteAheadLog.create(cluster: cluster, replica: replica)
             try DurableDirectory(path: path).execute(operations)
         } catch {
             throw ConfigError(
@@ -116,7 +141,12 @@ struct DataDirectory {
     /// The cluster's secrets: the one that the mesh began with, until another came.
     func openKeyring(_ secrets: Secrets) throws(ConfigError) -> Keyring {
         guard FileManager.default.fileExists(atPath: keyringPath) else {
-            return Keyring(ClusterKey(id: roster.cluster, secret: secrets.clusterSecret))
+            guard let first = secrets.clusterSecret else {
+                throw ConfigError(
+                    file: keyringPath, problem: "is missing, and the secrets file has no 'cluster_key'",
+                    advice: "restore it from a backup of this directory, or join again with another data_dir")
+            }
+            return Keyring(ClusterKey(id: roster.cluster, secret: first))
         }
         try PrivateFile.checkMode(keyringPath)
         let advice = "restore it from a backup of this directory; without it the node is a stranger to its mesh"
@@ -163,6 +193,51 @@ struct DataDirectory {
             throw ConfigError(
                 file: path, problem: "cannot be created (\(error.localizedDescription))",
                 advice: "check that this user may write there")
+        }
+    }
+}
+
+// MARK: - Who else belongs to the mesh
+
+extension DataDirectory {
+    private static let rosterKind = "meshnode roster"
+
+    static func encodeRoster(_ table: [UInt8]) -> [UInt8] { CheckedFile.encode(kind: rosterKind, table) }
+
+    /// Returns why it could not be written.
+    static func replaceRoster(_ path: String, _ table: [UInt8]) -> ConfigError? {
+        do throws(ConfigError) { try PrivateFile.replace(path, encodeRoster(table)) } catch { return error }
+        return nil
+    }
+
+    /// Nil if nothing has changed since the genesis.
+    private static func readRoster(_ path: String) throws(ConfigError) -> RosterTable? {
+        guard let file = FileManager.default.contents(atPath: rosterPath(path)) else { return nil }
+        let bytes = try? CheckedFile.decode(kind: rosterKind, Array(file))
+        guard let table = bytes.flatMap({ try? RosterTable(decoding: $0) }) else {
+            throw ConfigError(
+                file: rosterPath(path), problem: "is damaged",
+                advice: "restore it from a backup, or copy it from any other node of the mesh")
+        }
+        return table
+    }
+
+    struct SavedContact: Codable {
+        let node: String
+        let name: String
+        let mesh: String
+    }
+
+    /// A file that cannot be read costs only the search: others may call first.
+    private static func readContacts(_ path: String) -> [Contact] {
+        guard let bytes = FileManager.default.contents(atPath: contactsPath(path)),
+            let saved = try? JSONDecoder().decode([SavedContact].self, from: bytes)
+        else { return [] }
+        return saved.compactMap { contact in
+            guard let node = NodeID(hex: contact.node), let endpoint = Endpoint(contact.mesh),
+                contact.name.utf8.count <= Member.nameBytesMax
+            else { return nil }
+            return Contact(id: node, name: contact.name, endpoint: endpoint)
         }
     }
 }

@@ -6,8 +6,8 @@ import SecureChannel
 
 /// Makes a mesh out of configuration files: identities, one genesis for all, one secrets file each.
 ///
-/// All data directories are filled on the machine where it runs; copy each to its node. Joining by token comes with the
-/// per-peer channel.
+/// All data directories are filled on the machine where it runs; copy each to its node. Machines that come later join by token
+/// (`Joining`).
 struct Provisioning {
     struct Result {
         let administrator: String
@@ -30,7 +30,7 @@ struct Provisioning {
             throw ConfigError(
                 file: configs[0].secretsFile, problem: "\(error)", advice: "free some memory and try again")
         }
-        let voters = Roster.chooseVoters(configs.map { ($0.name, $0.rank) })
+        let voters = Roster.chooseVoters(configs.map { ($0.name, $0.rank, $0.trustClass == .core) })
         var identities: [Identity] = []
         for _ in configs { identities.append(Identity.generate(from: &entropy)) }
         var members: [Genesis.Member] = []
@@ -53,6 +53,11 @@ struct Provisioning {
     }
 
     private static func check(_ configs: [NodeConfig]) throws(ConfigError) {
+        if let first = configs.first, !configs.contains(where: { $0.trustClass == .core }) {
+            throw ConfigError(
+                file: "configuration of \(first.name)", key: "class", problem: "every node is of class edge",
+                advice: "a mesh needs a core node, one that is not easily stolen: it decides who belongs to the mesh")
+        }
         for (position, config) in configs.enumerated() {
             if configs[..<position].contains(where: { $0.name == config.name }) {
                 throw ConfigError(

@@ -7,8 +7,8 @@ import Yams
 
 /// What only this machine's user may read, in a file of its own with mode 0600.
 struct Secrets: Sendable {
-    /// 32 bytes that every member of the cluster holds.
-    let clusterSecret: SecretBytes
+    /// The 32 bytes that the mesh began with; nil on a node that joined later.
+    let clusterSecret: SecretBytes?
     /// The first administrator, created by the first primary of a mesh that has no users yet.
     let administrator: (name: UserName, verifier: PasswordVerifier)?
     /// Values that backends name in `api_key_secret`.
@@ -22,15 +22,7 @@ struct Secrets: Sendable {
                 advice: "make one with 'meshnode init CONFIG...', or correct secrets_file in the configuration")
         }
         var root = try ConfigSection.load(path, text: String(decoding: data, as: UTF8.self))
-        let hex = try root.required("cluster_key", example: "64 hexadecimal digits")
-        guard let bytes = Hex.decode(hex), bytes.count == ClusterKey.secretByteCount else {
-            throw root.error(
-                "cluster_key", "is not 64 hexadecimal digits", advice: "copy it from another node's secrets file")
-        }
-        guard Set(bytes).count > 4 else {
-            throw root.error(
-                "cluster_key", "is a default or trivial key", advice: "make a random one with 'meshnode init'")
-        }
+        let clusterSecret = try parseClusterSecret(&root)
         let administrator = try parseAdministrator(&root)
         var keys: [String: String] = [:]
         for var entry in try root.sections("backend_keys") {
@@ -39,7 +31,21 @@ struct Secrets: Sendable {
         }
         try root.finish()
         return Secrets(
-            clusterSecret: SecretBytes(copying: bytes), administrator: administrator, backendKeys: keys)
+            clusterSecret: clusterSecret, administrator: administrator, backendKeys: keys)
+    }
+
+    private static func parseClusterSecret(_ root: inout ConfigSection) throws(ConfigError) -> SecretBytes? {
+        guard let hex = try root.string("cluster_key") else { return nil }
+        guard var bytes = Hex.decode(hex), bytes.count == ClusterKey.secretByteCount else {
+            throw root.error(
+                "cluster_key", "is not 64 hexadecimal digits", advice: "copy it from another node's secrets file")
+        }
+        defer { SecretBytes.erase(&bytes) }
+        guard Set(bytes).count > 4 else {
+            throw root.error(
+                "cluster_key", "is a default or trivial key", advice: "make a random one with 'meshnode init'")
+        }
+        return SecretBytes(copying: bytes)
     }
 
     private static func parseAdministrator(

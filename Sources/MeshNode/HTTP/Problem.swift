@@ -153,6 +153,11 @@ extension Problem {
             .conflict(
                 "roster-changed", "The mesh was changed by somebody else at the same moment. Look again, then decide.")
         case .unsigned: .notCore
+        case .unknownToken: .notFound("There is no such join token, or it was used or has expired.")
+        case .nameTaken: .conflict("name-taken", "Another node has that name. Choose another one.")
+        case .unknownMember: .notFound("There is no such node in the mesh's roster.")
+        case .lastCore:
+            .conflict("last-core", "Without it nobody could decide about the mesh. Let another core node in first.")
         case .staleSequence: .core(.outcomeUnknown)
         case .malformed, .clockNotAhead:
             Problem(

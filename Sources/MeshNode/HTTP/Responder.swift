@@ -130,6 +130,11 @@ extension HTTPSurface {
         case .removeUser: try await users.remove(exchange)
         case .showSecret: secret.show()
         case .rotateSecret: try await secret.rotate()
+        case .listTokens: joinTokens.list()
+        case .createToken: try await joinTokens.create(exchange)
+        case .removeToken: try await joinTokens.remove(exchange)
+        case .listRoster: revocations.list()
+        case .revokeNode: try await revocations.revoke(exchange)
         case .listKeys: try keys.list(exchange)
         case .createKey: try await keys.create(exchange)
         case .removeKey: try await keys.remove(exchange)
@@ -147,5 +152,7 @@ extension HTTPSurface {
     private var locks: LockRoutes { LockRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
     private var secret: SecretRoutes { SecretRoutes(surface: self) }
+    private var joinTokens: JoinTokenRoutes { JoinTokenRoutes(surface: self) }
+    private var revocations: RevocationRoutes { RevocationRoutes(surface: self) }
     private var keys: APIKeyRoutes { APIKeyRoutes(surface: self) }
 }

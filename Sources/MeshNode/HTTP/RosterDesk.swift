@@ -1,6 +1,5 @@
 import Authority
 import NodeCore
-import SecureChannel
 
 /// Makes records about the mesh itself: signs them with this node's key and has them committed.
 struct RosterDesk {
@@ -22,9 +21,9 @@ struct RosterDesk {
             guard view.roster.entry(of: view.me)?.isCore == true, surface.config.trustClass == .core else {
                 throw .notCore
             }
-            let signed = sign(try make(view), for: view)
+            let command = RecordSigner(surface.identity).sign(try make(view), for: view)
             let committed: CommittedReply
-            do { committed = try await surface.core.submit(.changeRoster(signed)) } catch { throw .core(error) }
+            do { committed = try await surface.core.submit(command) } catch { throw .core(error) }
             switch committed.reply {
             case .refused(.rosterChanged) where changes < Self.triesMax: changes += 1
             case .refused(.malformed) where view.authority.featureLevel < .current && waits < Self.agreementTries:
@@ -32,19 +31,12 @@ struct RosterDesk {
                 try? await Task.sleep(for: Self.agreementPause)
             case .refused(.malformed) where view.authority.featureLevel < .current:
                 throw .conflict(
-                    "not-yet",
-                    "Not all voters run a program that knows of this, or they have not agreed on it yet. Wait a moment; then "
-                        + "update the nodes that `meshnode members` shows as voters.")
+                    "feature-not-agreed",
+                    "Some voter runs a program that does not know of this, or none has said yet. Upgrade all, then try again."
+                )
             case .refused(let refusal): throw .refused(refusal)
             default: return
             }
         }
-    }
-
-    private func sign(_ record: RosterRecord, for view: ClusterView) -> SignedRecord {
-        let revision = view.authority.roster.revision
-        let message = SignedRecord.message(cluster: view.clusterID, revision: revision, record: record)
-        return SignedRecord(
-            signer: view.me, revision: revision, record: record, signature: surface.identity.sign(message))
     }
 }

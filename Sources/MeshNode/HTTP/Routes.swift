@@ -11,6 +11,7 @@ package enum Operation: Hashable, Sendable {
     case listUsers, createUser, setRole, setPassword, removeUser
     case listKeys, createKey, removeKey
     case showSecret, rotateSecret
+    case listTokens, createToken, removeToken, listRoster, revokeNode
     case ollamaVersion, ollamaTags, ollamaChat, ollamaGenerate
     case openAIModels, openAIModel, openAIChat
 
@@ -76,6 +77,11 @@ extension RouteTable {
 
         RouteEntry(.get, "/mesh/v1/secret", .signedIn(.admin), .showSecret),
         RouteEntry(.post, "/mesh/v1/secret", .signedIn(.admin), .rotateSecret),
+        RouteEntry(.get, "/mesh/v1/tokens", .signedIn(.admin), .listTokens),
+        RouteEntry(.post, "/mesh/v1/tokens", .signedIn(.admin), .createToken),
+        RouteEntry(.delete, "/mesh/v1/tokens/{id}", .signedIn(.admin), .removeToken),
+        RouteEntry(.get, "/mesh/v1/roster", .signedIn(.admin), .listRoster),
+        RouteEntry(.post, "/mesh/v1/members/{name}/revoke", .signedIn(.admin), .revokeNode),
 
         RouteEntry(.get, "/mesh/v1/users", .signedIn(.admin), .listUsers),
         RouteEntry(.post, "/mesh/v1/users", .signedIn(.admin), .createUser),

@@ -17,7 +17,7 @@ struct SecretRoutes {
             text.field("is_changing", secrets.isInstalling || secrets.isRetiring)
             text.key("nodes")
             text.open("[")
-            for entry in view.roster.entries {
+            for entry in view.roster.present {
                 let member = view.member(entry.node)
                 text.open("{")
                 text.field("name", entry.name)
@@ -46,7 +46,7 @@ struct SecretRoutes {
             var entropy = SodiumEntropy()
             let draft = SecretRotationDraft(
                 epoch: epoch, cluster: view.clusterID,
-                recipients: view.roster.entries.compactMap { entry in
+                recipients: view.roster.present.compactMap { entry in
                     entry.keys.map { (entry.node, $0.exchangeKey) }
                 }, entropy: &entropy)
             return .rotateSecret(SecretRotation(draft))

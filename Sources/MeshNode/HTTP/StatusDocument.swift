@@ -63,7 +63,9 @@ struct StatusDocument {
         text.field("is_observer", view.consensus.observers.contains(member.id) && !member.isVoter)
         text.field("address", member.endpoint.description)
         text.field("http", descriptor.map { "\($0.servesTLS ? "https" : "http")://\($0.http)" })
-        text.field("class", descriptor?.trustClass.rawValue)
+        // Edge if either says so: a machine does not make itself core.
+        let isEdge = view.roster.entry(of: member.id)?.isCore == false
+        text.field("class", isEdge ? TrustClass.edge.rawValue : descriptor?.trustClass.rawValue)
         text.key("rank")
         if let rank = descriptor?.rank { text.value(rank) } else { text.null() }
         text.field("incarnation", member.incarnation.description)

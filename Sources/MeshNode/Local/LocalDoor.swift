@@ -52,11 +52,13 @@ package struct LocalDoor: Sendable {
 
     private static func reach(of operation: Operation) -> Reach {
         switch operation {
-        case .health, .live, .ready, .metrics, .keySet, .me, .status, .events, .explainRoute, .leave, .showSecret:
+        case .health, .live, .ready, .metrics, .keySet, .me, .status, .events, .explainRoute, .leave, .showSecret,
+            .listRoster:
             .everyNode
         case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listLocks,
             .acquireLock, .renewLock, .releaseLock, .removeMember, .listUsers,
-            .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey, .rotateSecret:
+            .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey, .rotateSecret,
+            .listTokens, .createToken, .removeToken, .revokeNode:
             .coreNode
         case .login, .refresh, .logout, .browserToken: .nowhere("Nobody signs in through the local socket.")
         case .createKey: .nowhere("An API key acts for a person, who must sign in to make it.")

@@ -83,6 +83,8 @@ struct Agent {
         do throws(UVError) {
             return try MeshService(
                 brain: brain, firstEffects: effects, endpoint: config.mesh.listen, keys: keys,
+                membership: MembershipFiles(
+                    identity: data.identity, genesis: data.genesis, rosterPath: data.rosterPath),
                 directory: directory, logger: logger)
         } catch {
             throw ConfigError(
@@ -91,20 +93,44 @@ struct Agent {
         }
     }
 
-    private func makeSetup(bootEpoch: UInt64, replica: ReplicaID) -> NodeSetup {
-        let contacts = config.peers.compactMap { peer in
+    /// Whom to call at the start: whom the configuration names, and those whose address is known from when this node or they
+    /// joined.
+    private func makeContacts() -> [Contact] {
+        var contacts = config.peers.compactMap { peer in
             data.roster.entry(named: peer.name).map { Contact(id: $0.node, name: peer.name, endpoint: peer.mesh) }
         }
         for peer in config.peers where data.roster.entry(named: peer.name) == nil {
-            logger.warning("peer is not in this mesh's genesis and is ignored", metadata: ["peer": "\(peer.name)"])
+            logger.warning("peer is not in this mesh and is ignored", metadata: ["peer": "\(peer.name)"])
         }
+        let remembered =
+            data.contacts
+            + data.roster.present.compactMap { entry in
+                entry.endpoint.map { Contact(id: entry.node, name: entry.name, endpoint: $0) }
+            }
+        for contact in remembered
+        where data.roster.entry(of: contact.id) != nil && !contacts.contains(where: { $0.id == contact.id }) {
+            contacts.append(contact)
+        }
+        return contacts
+    }
+
+    /// A node that joined is what its token made it, whatever its configuration says.
+    private var place: (trustClass: TrustClass, rank: Int) {
+        guard let entry = data.roster.entry(of: data.identity.nodeID), entry.isAdmitted else {
+            return (config.trustClass, config.rank)
+        }
+        return (entry.isCore ? .core : .edge, entry.rank)
+    }
+
+    private func makeSetup(bootEpoch: UInt64, replica: ReplicaID) -> NodeSetup {
+        let contacts = makeContacts()
         var gossip = GossipConfig()
         if let interval = config.gossip.probeInterval { gossip.probeInterval = interval }
         return NodeSetup(
             me: data.identity.nodeID, name: config.name, endpoint: config.mesh.advertised, bootEpoch: bootEpoch,
             roster: data.roster, contacts: contacts,
             descriptor: NodeDescriptor(
-                http: config.http.advertised, trustClass: config.trustClass, rank: config.rank, version: Self.version,
+                http: config.http.advertised, trustClass: place.trustClass, rank: place.rank, version: Self.version,
                 verificationKey: data.identity.publicIdentity.signingKey, servesTLS: config.http.certificateFile != nil),
             raft: .make(
                 roster: data.roster, electionTimeout: config.raft.electionTimeout,

@@ -59,7 +59,7 @@ struct LogRecovery {
     }
 
     private static func refuseAlone(_ data: DataDirectory, _ recovery: WALRecovery) throws(ConfigError) {
-        guard data.roster.entries.count(where: \.isVoter) == 1 else { return }
+        guard data.roster.present.count(where: { $0.isVoter || ($0.isAdmitted && $0.mayVote) }) == 1 else { return }
         throw ConfigError(
             file: data.logPath, problem: recovery.report().joined(separator: "; "),
             advice:

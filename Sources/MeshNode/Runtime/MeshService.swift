@@ -16,6 +16,7 @@ final class MeshService: Service {
 
     init(
         brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys,
+        membership: MembershipFiles,
         directory: sending DurableDirectory, logger: Logger
     ) throws(UVError) {
         mailbox = CoreMailbox()
@@ -23,7 +24,8 @@ final class MeshService: Service {
         core = LoopCore(mailbox: mailbox, publisher: publisher)
         loop = Mutex(
             try NodeLoop(
-                brain: brain, firstEffects: firstEffects, endpoint: endpoint, keys: keys, directory: directory,
+                brain: brain, firstEffects: firstEffects, endpoint: endpoint, keys: keys,
+                membership: membership, directory: directory,
                 mailbox: mailbox, publisher: publisher, logger: logger,
                 wallClock: { Int64(Date().timeIntervalSince1970 * 1000) }))
     }

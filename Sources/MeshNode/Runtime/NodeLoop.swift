@@ -27,6 +27,7 @@ final class NodeLoop {
     private let loop: Loop
     private var brain: NodeBrain
     private let keys: SharedKeys
+    private let rosterPath: String?
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
     private let logger: Logger
@@ -51,12 +52,13 @@ final class NodeLoop {
 
     /// Opens the sockets; nothing is sent before `run`.
     init(
-        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys,
+        brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys, membership: MembershipFiles,
         directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, logger: Logger,
         wallClock: @escaping () -> Int64
     ) throws(UVError) {
         self.brain = brain
         self.keys = keys
+        rosterPath = membership.rosterPath
         self.mailbox = mailbox
         self.publisher = publisher
         self.logger = logger
@@ -77,6 +79,12 @@ final class NodeLoop {
                 deliver(.streamMessage(payload, kind: kind, from: peer))
             },
             onLoss: { [unowned self] node in deliver(.connectionLost(node)) })
+        // On the loop's thread, where the desk runs: the brain is at hand.
+        peers?.joinDesk = JoinDesk(
+            identity: membership.identity, genesis: membership.genesis, keys: keys,
+            loop: JoinDesk.Loop(
+                view: { [unowned self] in self.brain.makeView(at: MonotonicClock.now()) }, now: MonotonicClock.now,
+                submit: { [unowned self] command, reply in submit(command, reply) }))
         _ = try TCPListener.listen(on: endpoint, loop: loop) { [unowned self] in peers?.accept($0) }
         _ = try CheckHook(on: loop) { [unowned self] in turn() }
         // Waking is all it does: `turn` takes the letters.
@@ -131,7 +139,8 @@ final class NodeLoop {
         giveAnswers()
         guard !isStopping else { return loop.stop() }
         expectedWake = brain.nextDeadline
-        timer?.arm(at: min(expectedWake, wallClockDue))
+        // An answer may have led to another question.
+        timer?.arm(at: hasGathered ? now : min(expectedWake, wallClockDue))
     }
 
     private func take(_ letter: CoreMailbox.Letter) {
@@ -144,6 +153,12 @@ final class NodeLoop {
             deliver(.leave)
             isStopping = true
         }
+    }
+
+    private func submit(_ command: AuthorityCommand, _ reply: @escaping (NodeAnswer) -> Void) {
+        // The closure comes back on this thread: the loop is where all answers are given.
+        let box = UncheckedReply(reply: reply)
+        deliver(.submit(expect { box.reply($0) }, command))
     }
 
     private func expect(_ reply: @escaping @Sendable (NodeAnswer) -> Void) -> RequestID {
@@ -191,6 +206,7 @@ final class NodeLoop {
             }
         case .work(let work): workshop?.submit({ work.run() }) { [unowned self] in deliver(.worked($0)) }
         case .keepKeys(let changed): keep(changed)
+        case .keepRoster(let bytes): keep(roster: bytes)
         case .answer(let request, let answer):
             if let reply = waiting.removeValue(forKey: request) { answers.append((reply, answer)) }
         case .event(let event): log(event)
@@ -210,7 +226,15 @@ final class NodeLoop {
                         "held": "\(keyring.newest)", "active": "\(keyring.active)", "oldest": "\(keyring.oldest)",
                     ])
             }
+            peers?.closeRevoked()
             deliver(.keysKept(problem == nil))
+        }
+    }
+
+    private func keep(roster: [UInt8]) {
+        guard let path = rosterPath else { return }
+        workshop?.submit({ DataDirectory.replaceRoster(path, roster) }) { [unowned self] problem in
+            if let problem { logger.error("the roster could not be kept", metadata: ["reason": "\(problem)"]) }
         }
     }
 
@@ -242,4 +266,19 @@ final class NodeLoop {
         case .halted(let reason): logger.critical("halted: restart after repair", metadata: ["reason": "\(reason)"])
         }
     }
+}
+
+/// Who this node is to the mesh, and where it keeps what it knows of the others.
+struct MembershipFiles: Sendable {
+    let identity: Identity
+    /// The genesis file's bytes.
+    let genesis: [UInt8]
+    /// nil: nothing is kept (tests).
+    let rosterPath: String?
+}
+
+/// A closure of the loop's own thread on its way through a table of Sendable ones. It never leaves that thread: the table is
+/// the loop's, and what is left in it when the loop ends is answered there.
+private struct UncheckedReply: @unchecked Sendable {
+    let reply: (NodeAnswer) -> Void
 }

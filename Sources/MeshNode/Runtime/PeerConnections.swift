@@ -15,6 +15,8 @@ final class PeerConnections {
     /// Messages that wait for a stream to open; more are dropped, as on a slow network.
     private static let waitingMax = 64
     private static let inboundMax = 256
+    /// The mesh may take a while to decide, and a far machine to read the answer.
+    private static let joinLimit: Duration = .seconds(15)
     private static let handshakeLimit: Duration = .seconds(3)
 
     private final class Outbound {
@@ -32,20 +34,26 @@ final class PeerConnections {
 
     private final class Inbound {
         let connection: TCPConnection
-        var channel: StreamChannel
+        var channel = InboundChannel.undecided([])
         let giveUpAt: Instant
+        /// A machine asked to be let in, and the mesh has not decided.
+        var isJoining = false
 
-        init(connection: TCPConnection, channel: StreamChannel, giveUpAt: Instant) {
+        init(connection: TCPConnection, giveUpAt: Instant) {
             self.connection = connection
-            self.channel = channel
             self.giveUpAt = giveUpAt
         }
+
+        var join: JoinChannel? { if case .join(let channel) = channel { channel } else { nil } }
+        var peer: NodeID? { if case .stream(let channel) = channel { channel.peer?.node } else { nil } }
     }
 
     private let loop: Loop
     private let keys: SharedKeys
     private let onMessage: ([UInt8], FrameKind, AuthenticatedPeer) -> Void
     private let onLoss: (NodeID) -> Void
+    /// Lets machines in that bring a token; set once the loop exists.
+    var joinDesk: JoinDesk?
     private var outbound: [NodeID: Outbound] = [:]
     private var inbound: [ObjectIdentifier: Inbound] = [:]
 
@@ -80,8 +88,18 @@ final class PeerConnections {
         for (_, stream) in outbound where !stream.channel.isEstablished && now >= stream.giveUpAt {
             stream.connection.close()
         }
-        for (_, stream) in inbound where !stream.channel.isEstablished && now >= stream.giveUpAt {
-            stream.connection.close()
+        for (_, stream) in inbound where stream.peer == nil {
+            let limit = stream.isJoining ? Self.joinLimit : .zero
+            if now >= stream.giveUpAt + limit { stream.connection.close() }
+        }
+    }
+
+    /// Ends connections with nodes that no longer belong to the mesh.
+    func closeRevoked() {
+        let keys = keys.current
+        for (node, stream) in outbound where !keys.knows(node) { stream.connection.close() }
+        for (_, stream) in inbound {
+            if let peer = stream.peer, !keys.knows(peer) { stream.connection.close() }
         }
     }
 
@@ -128,11 +146,8 @@ final class PeerConnections {
 
     func accept(_ connection: TCPConnection) {
         guard inbound.count < Self.inboundMax else { return connection.close() }
-        var entropy = SodiumEntropy()
         let id = ObjectIdentifier(connection)
-        inbound[id] = Inbound(
-            connection: connection, channel: StreamChannel(responder: keys.current, entropy: &entropy),
-            giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
+        inbound[id] = Inbound(connection: connection, giveUpAt: MonotonicClock.now() + Self.handshakeLimit)
         connection.begin { [weak self] _, event in self?.handle(event, from: id) }
     }
 
@@ -141,19 +156,53 @@ final class PeerConnections {
         switch event {
         case .received(let bytes):
             // Silence on failure: the other side learns nothing but that the connection is gone.
-            guard let output = try? stream.channel.receive(bytes) else { return stream.connection.close() }
-            if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
-            guard let peer = stream.channel.peer else { return }
-            for message in output.plaintext {
-                guard let first = message.first, let kind = FrameKind(rawValue: first) else {
-                    return stream.connection.close()
-                }
-                onMessage(Array(message.dropFirst()), kind, peer)
-            }
+            do throws(StreamRejection) { try receive(bytes, on: stream) } catch { stream.connection.close() }
         case .opened, .drained: break
         case .closed:
             inbound[id] = nil
-            if let peer = stream.channel.peer { onLoss(peer.node) }
+            if let peer = stream.peer { onLoss(peer) }
+        }
+    }
+
+    private func receive(_ bytes: [UInt8], on stream: Inbound) throws(StreamRejection) {
+        let decided = try stream.channel.decide(
+            bytes,
+            stream: {
+                var entropy = SodiumEntropy()
+                return StreamChannel(responder: keys.current, entropy: &entropy)
+            }, join: { joinDesk?.makeChannel() })
+        guard let (channel, bytes) = decided else {
+            if case .undecided(let earlier) = stream.channel { stream.channel = .undecided(earlier + bytes) }
+            return
+        }
+        switch channel {
+        case .undecided: break
+        case .stream(var channel):
+            // Taken out while it changes, so that nothing is copied.
+            stream.channel = .undecided([])
+            let output = try channel.receive(bytes)
+            stream.channel = .stream(channel)
+            if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
+            guard let peer = channel.peer else { return }
+            for message in output.plaintext {
+                guard let first = message.first, let kind = FrameKind(rawValue: first) else { throw .unauthentic }
+                onMessage(Array(message.dropFirst()), kind, peer)
+            }
+        case .join(var channel):
+            let output = try channel.receive(bytes) { [joinDesk] in joinDesk?.secret(of: $0) }
+            stream.channel = .join(channel)
+            if !output.reply.isEmpty, !stream.connection.write(output.reply) { return stream.connection.close() }
+            guard let message = output.plaintext.first else { return }
+            guard !stream.isJoining, let joinDesk else { throw .unauthentic }
+            stream.isJoining = true
+            joinDesk.handle(message, on: channel) { [weak stream] answer in
+                guard let stream, var channel = stream.join, let sealed = try? channel.seal(answer.encode()) else {
+                    return
+                }
+                stream.channel = .join(channel)
+                // The other side closes when it has read it.
+                _ = stream.connection.write(sealed)
+            }
         }
     }
 }
