@@ -121,7 +121,8 @@ extension RealProcesses {
                 }
                 for machine in [second, laptop] { agents[machine.name] = try machine.start() }
                 try await pollUntil("the two that joined go on without the first", within: .seconds(40)) {
-                    try await isFollowing(second, token, members: 2) && isFollowing(laptop, token, members: 2)
+                    guard try await isFollowing(second, token, members: 2) else { return false }
+                    return try await isFollowing(laptop, token, members: 2)
                 }
                 agents["home"] = try home.start()
                 try await pollUntil("all are back", within: .seconds(40)) {
