@@ -113,7 +113,8 @@ import Testing
     private func append(_ index: UInt64, _ term: UInt64, _ timeouts: ElectionTimeouts) -> RaftMessage {
         let configuration = Configuration(voters: (1...3).map(SoloReplica.id), timeouts: timeouts)
         let entry = Entry(
-            index: LogIndex(index), term: Term(term), time: .zero, kind: .configuration, payload: configuration.encode())
+            index: LogIndex(index), term: Term(term), time: .zero, kind: .configuration,
+            payload: configuration.encode())
         let previous = index == 1 ? LogPosition.zero : LogPosition(index: LogIndex(index - 1), term: Term(term))
         return .append(.init(term: Term(term), previous: previous, entries: [entry], commitIndex: .zero, time: .zero))
     }
