@@ -51,13 +51,13 @@ extension RealProcesses {
             try JSONDecoder().decode(JSONDocument.self, from: Data(outcome.output.utf8))
         }
 
-        /// Makes a token on `core` and joins with it.
+        /// Makes a token on `core` and joins with it: what the one command prints is what the other reads.
         private func join(_ machine: Machine, through core: Machine, _ options: String...) async throws -> String {
             let made = try await ChildProcess.runMeshNode(
-                ["token", "create", "--config", core.config, "--json"] + options)
-            let token = try #require(try json(made)["token"].text, "\(made.complaints)")
+                ["token", "create", "--config", core.config] + options)
+            try #require(made.status == 0, "\(made.complaints)")
             let file = machine.config + ".token"
-            try Data(token.utf8).write(to: URL(fileURLWithPath: file))
+            try Data(made.output.utf8).write(to: URL(fileURLWithPath: file))
             let joined = try await ChildProcess.runMeshNode(
                 ["join", "--config", machine.config, "--token-file", file, "--json"])
             try #require(joined.status == 0, "\(joined.complaints)")

@@ -23,8 +23,7 @@ struct JoinCommand: AsyncParsableCommand {
         umask(0o077)
         try await Failure.explained(json: json) {
             let config = try ConfigFile.load(config)
-            let text = try readToken().trimmed
-            guard let ticket = JoinTicket(text) else {
+            guard let ticket = JoinTicket(Self.firstLine(try readToken())) else {
                 throw UsageError("that is no join token: it begins with 'mnjoin1.' and must be complete")
             }
             let result = try Joining(config: config, ticket: ticket).run()
@@ -42,6 +41,9 @@ struct JoinCommand: AsyncParsableCommand {
             }
         }
     }
+
+    /// 'meshnode token create' says more than the token, after it.
+    static func firstLine(_ text: String) -> String { String(text.trimmed.prefix { !$0.isNewline }).trimmed }
 
     private func readToken() throws -> String {
         guard let tokenFile else {
