@@ -66,7 +66,7 @@ package struct MeshOrigin: Sendable {
     /// 16 bytes.
     package let cluster: [UInt8]
     package let members: [RosterMember]
-    let check: Check
+    package let check: Check
 
     package init(cluster: [UInt8], members: [RosterMember], check: @escaping Check) {
         self.cluster = cluster

@@ -119,7 +119,9 @@ extension NodeBrain {
     /// A core node says that this one is revoked. Believed if the record is signed as it must be: then nothing is left to do.
     mutating func heedNotice(into effects: inout [NodeEffect]) {
         guard let bytes = sealer.takeNotice(), let revocation = try? Revocation(notice: bytes, of: me),
-            authority.roster.isGenuine(revocation, origin: meshOrigin)
+            // A node that was just started knows those who joined from its file alone.
+            RosterTable().isGenuine(
+                revocation, origin: MeshOrigin(roster, of: roster.entries[...], check: meshOrigin.check))
         else { return }
         halt(
             "this node was revoked: no node of the mesh speaks with it any more. If that was a mistake, let the machine join "
@@ -196,10 +198,12 @@ extension NodeBrain {
 
 extension MeshOrigin {
     /// Without keys of its own, as in simulations, a node's id stands for them.
-    init(_ roster: Roster, check: @escaping Check) {
+    init(_ roster: Roster, check: @escaping Check) { self.init(roster, of: roster.genesis, check: check) }
+
+    init(_ roster: Roster, of entries: ArraySlice<Roster.Entry>, check: @escaping Check) {
         self.init(
             cluster: roster.cluster,
-            members: roster.genesis.compactMap { entry in
+            members: entries.compactMap { entry in
                 let standIn = entry.node.bytes + entry.node.bytes
                 guard let exchange = Bytes32(entry.keys?.exchangeKey ?? standIn),
                     let signing = Bytes32(entry.keys?.signingKey ?? standIn)

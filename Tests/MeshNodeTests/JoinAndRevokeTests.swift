@@ -151,6 +151,15 @@ extension RealProcesses {
                 let put = try await home.client.signedIn(token).send(
                     "PUT", "/mesh/v1/kv/after", body: Data("all is well".utf8))
                 #expect(put.status == 201, "\(put.description)")
+
+                // Started again, it is told again: it kept who was core when it last knew.
+                let halted = agents.removeValue(forKey: "laptop")
+                halted?.signal(SIGKILL)
+                _ = try await halted?.outcome(within: .seconds(10))
+                agents["laptop"] = try laptop.start()
+                try await pollUntil("the laptop learns it again", within: .seconds(20)) {
+                    agents["laptop"]?.complaints.contains("this node was revoked") == true
+                }
             }
         }
     }
