@@ -55,8 +55,10 @@ package struct NodeBrain: Sendable {
     /// Grows whenever a member or something it says of itself changed.
     var membersVersion: UInt64 = 0
     var memberViews = MemberViewCache()
+    /// Messages to other brains that wait for the end of the current step.
+    var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
     /// Reused between calls.
-    private var gossipEffects: [GossipEffect] = []
+    var gossipEffects: [GossipEffect] = []
     var raftEffects: [RaftEffect] = []
     private var spareRaftEffects: [RaftEffect] = []
     /// By place in the roster: when a frame of that peer is worth telling gossip again.
@@ -181,116 +183,6 @@ package struct NodeBrain: Sendable {
             "applied \(authority.appliedIndex) is beyond commit \(consensus.commitIndex)")
     }
 
-    // MARK: Datagrams
-
-    private mutating func receive(
-        _ bytes: [UInt8], from source: Endpoint, now: Instant, into effects: inout [NodeEffect]
-    ) {
-        counters.receivedDatagrams += 1
-        do throws(FrameRejection) {
-            if let frame = try sealer.open(bytes, from: source, now: now) {
-                receive(frame, from: source, now: now, into: &effects)
-            } else {
-                // The channel itself was spoken with: perhaps the cluster's secret was handed over.
-                keepChangedKeys(now: now, into: &effects)
-                heedNotice(into: &effects)
-            }
-        } catch {
-            counters.reject(error)
-        }
-        if sealer.hasOutbox { sendOutbox(now: now, into: &effects) }
-    }
-
-    /// `source` is nil for a stream.
-    private mutating func receive(
-        _ frame: OpenedFrame, from source: Endpoint?, now: Instant, into effects: inout [NodeEffect]
-    ) {
-        let peer = frame.peer.node
-        let place = roster.place(of: peer)
-        if let place { links.noteHeard(place, at: now) }
-        switch frame.kind {
-        case .gossip:
-            guard let source, place != nil else { return }
-            membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
-        case .raft, .node:
-            guard let place else { return }
-            receive(frame, fromPlace: place, now: now, into: &effects)
-        case .relay:
-            guard let place else { return }
-            forward(frame.payload, from: place, now: now, into: &effects)
-        case .relayed:
-            guard let place, let inner = openRelayed(frame.payload, through: place, now: now, into: &effects),
-                let origin = roster.place(of: inner.peer.node)
-            else { return }
-            receive(inner, fromPlace: origin, now: now, into: &effects)
-        }
-    }
-
-    /// What consensus or another brain said, directly or around a broken link.
-    private mutating func receive(
-        _ frame: OpenedFrame, fromPlace place: Int, now: Instant, into effects: inout [NodeEffect]
-    ) {
-        let peer = frame.peer.node
-        switch frame.kind {
-        case .gossip, .relay, .relayed: break
-        case .raft:
-            guard haltReason == nil else { return }
-            do throws(DecodeError) {
-                let (replica, message) = try Self.decodeRaft(frame.payload)
-                noteHeard(peer, at: place, now: now)
-                guard replicas.accepts(replica, from: place) || planted(.foreignReplicaBelieved) else { return }
-                consensus.handle(message, from: replica, now: now, into: &raftEffects)
-                viewVersion += 1
-            } catch {
-                counters.malformedPayloads += 1
-            }
-        case .node:
-            do throws(DecodeError) {
-                let message = try PeerMessage(decoding: frame.payload)
-                noteHeard(peer, at: place, now: now)
-                handle(message, from: peer, now: now, into: &effects)
-            } catch {
-                counters.malformedPayloads += 1
-            }
-        }
-    }
-
-    private static let hearInterval: Duration = .milliseconds(250)
-
-    /// Any authentic frame is a sign of life, and saves gossip a probe. Told at most four times a second for each
-    /// peer: gossip counts in larger steps, and a busy leader hears thousands of frames a second.
-    private mutating func noteHeard(_ peer: NodeID, at place: Int, now: Instant) {
-        guard now >= hearNextAt[place] else { return }
-        hearNextAt[place] = now + Self.hearInterval
-        membership.noteHeard(peer, now: now)
-    }
-
-    private mutating func handle(
-        _ message: PeerMessage, from peer: NodeID, now: Instant, into effects: inout [NodeEffect]
-    ) {
-        switch message {
-        case .forward(let forwarded):
-            guard haltReason == nil, roster.entry(of: peer) != nil else { return }
-            for proposal in forwarded {
-                switch consensus.propose(proposal.envelope, now: now, into: &raftEffects) {
-                case .success: break
-                case .failure: outbox.append((.node, PeerMessage.refusal(attempt: proposal.attempt).encode(), peer))
-                }
-            }
-        case .refusal(let attempt):
-            proposals.refuse(attempt: attempt, retryAt: now + timing.refusalPause) { [replicas] leader in
-                replicas.node(of: leader) == peer
-            }
-        case .removal(let node):
-            guard haltReason == nil, remove(node, now: now) else { return }
-            outbox.append((.node, PeerMessage.removed(node).encode(), peer))
-        case .removed(let node): noteRemoved(node, into: &effects)
-        }
-    }
-
-    /// Messages to other brains that wait for the end of the current step.
-    var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
-
     // MARK: Settling
 
     /// Lets the cores' effects run into each other until none is left. Bounded: each round only reacts to what the one
@@ -367,59 +259,6 @@ package struct NodeBrain: Sendable {
         }
     }
 
-    /// The replica that speaks stands at the end: a node may have been another one before.
-    private func encodeRaft(_ message: RaftMessage) -> [UInt8] {
-        var writer = ByteWriter(capacity: message.encodedBytesEstimate + 8)
-        RaftMessage.write(message, to: &writer)
-        writer.write(consensus.replica)
-        return writer.bytes
-    }
-
-    package static func decodeRaft(_ payload: [UInt8]) throws(DecodeError) -> (ReplicaID, RaftMessage) {
-        guard payload.count >= 8 else { throw .truncated }
-        var reader = ByteReader(payload, from: payload.count - 8)
-        return (try reader.readReplicaID(), try RaftMessage.decode(payload, before: payload.count - 8))
-    }
-
-    func endpoint(of node: NodeID) -> Endpoint? {
-        membership.endpoint(of: node) ?? timing.contactEndpoint(of: node)
-    }
-
-    /// By datagram where it fits one, else by stream; and around the direct link if that is silent, which is returned.
-    @discardableResult
-    private mutating func send(
-        _ payload: [UInt8], kind: FrameKind, to node: NodeID, mayGoAround: Bool = true, now: Instant,
-        into effects: inout [NodeEffect]
-    ) -> Bool {
-        guard let endpoint = endpoint(of: node) else { return false }
-        var frame: [UInt8]?
-        if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
-            frame = transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
-            // A frame that waits goes wherever the handshake finds a way.
-            if frame == nil { return mayGoAround && isSilent(node, at: now) }
-        } else {
-            effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
-        }
-        guard mayGoAround, let place = roster.place(of: node) else { return false }
-        return sendAround(frame, to: place, now: now, into: &effects)
-    }
-
-    /// Seals and sends to where the peer was proven to receive, or else to `endpoint`. Returns the frame; nil if it waits
-    /// for a session.
-    @discardableResult
-    mutating func transmit(
-        _ payload: [UInt8], kind: FrameKind, to node: NodeID, at endpoint: Endpoint, now: Instant,
-        into effects: inout [NodeEffect]
-    ) -> [UInt8]? {
-        let frame = sealer.seal(payload, kind: kind, to: node, now: now)
-        if let frame {
-            counters.sentDatagrams += 1
-            effects.append(.sendDatagram(frame, to: sealer.path(to: node) ?? endpoint))
-        }
-        if sealer.hasOutbox { sendOutbox(calling: (node, endpoint), now: now, into: &effects) }
-        return frame
-    }
-
     private mutating func diskIsFull(_ write: UInt64, now: Instant, into effects: inout [NodeEffect]) {
         guard haltReason == nil, let before = beforeWrite, before.write.sequence == write else { return }
         if !consensus.isDiskFull { effects.append(.event(.diskFull)) }
@@ -446,10 +285,4 @@ package struct NodeBrain: Sendable {
 
     /// The leader that consensus knows, as a node.
     package var leader: NodeID? { consensus.leader.flatMap { replicas.node(of: $0) } }
-}
-
-extension NodeCounters {
-    mutating func reject(_ reason: FrameRejection) {
-        rejectedFrames["\(reason)", default: 0] += 1
-    }
 }
