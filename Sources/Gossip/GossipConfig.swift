@@ -26,9 +26,10 @@ package struct GossipConfig: Sendable {
     package var smallMeshSuspicionMin: Duration = .milliseconds(100)
     /// Suspicion in a small mesh: the countdown of an accusation that nobody confirms.
     package var smallMeshSuspicionMax: Duration = .seconds(3)
-    /// Suspicion in a large mesh: min = this * max(1, log10 n) * probeInterval (Lifeguard's alpha), times the local
-    /// health multiplier.
-    package var suspicionMinMultiplier = 3
+    /// Suspicion in a large mesh: min = this * max(1, log10 n), times the local health multiplier. Lifeguard's alpha
+    /// times its probe interval; theirs is 5 s. It can be short where everyone probes a suspect at once, because a
+    /// healthy one is then heard by all long before.
+    package var suspicionMin: Duration = .milliseconds(600)
     /// Suspicion in a large mesh: max = this * min (Lifeguard's beta).
     package var suspicionMaxMultiplier = 6
 
@@ -42,9 +43,12 @@ package struct GossipConfig: Sendable {
     /// member receives each byte once. Above, they spread like other news.
     package var directSectionMembersMax = 64
 
-    /// The least time between two digest exchanges that this node starts, for up to eight members; grows with their
-    /// number. Exchanges start only when an ack shows that the tables differ.
+    /// The least time between two digest exchanges that this node starts, for up to eight members in the offer; grows
+    /// with their number, unless the last one brought what was wholly unknown. Exchanges start only when an ack shows that
+    /// the tables differ.
     package var antiEntropyInterval: Duration = .seconds(1)
+    /// Pages of one offer, of up to `payloadBytesMax`; the next offer goes on where it ended.
+    package var digestPagesMax = 8
     /// Payloads sent in answer to one digest; what is left follows in the next exchange.
     package var deltaPayloadsMax = 32
 
@@ -61,6 +65,9 @@ package struct GossipConfig: Sendable {
     package var membersMax = 1024
     /// Pings under way for others.
     package var relaysMax = 64
+
+    /// What is switched on; experiments tell by it what each part is worth.
+    package var parts = Parts.all
 
     package init() {}
 

@@ -4,10 +4,14 @@ import Primitives
 package enum GossipEffect: Hashable, Sendable {
     /// Seal these bytes (at most `GossipConfig.payloadBytesMax`) for a peer and send them as one datagram.
     case send([UInt8], to: NodeID, at: Endpoint)
+    /// The same on a stream: datagrams to this peer, or from it, seem to be lost.
+    case sendStream([UInt8], to: NodeID, at: Endpoint)
     /// A member appeared, changed state, moved or took a newer incarnation.
     case memberChanged(Member)
     /// Another member's section has newer content, or is gone because its owner began a new life.
     case sectionChanged(SectionID, of: NodeID)
+    /// Another process runs with our key and goes on doing so. This one is silent from now on.
+    case fenced
 }
 
 /// Totals since the start, for metrics and tests.
@@ -32,6 +36,8 @@ package struct GossipCounters: Hashable, Sendable {
     package var digestsSent = 0
     /// Claims refused because a table was full.
     package var overflows = 0
+    /// Pings repeated on a stream, since no datagram was answered.
+    package var streamProbes = 0
     /// Gaps noticed in our own running.
     package var pauses = 0
 

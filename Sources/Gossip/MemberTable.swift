@@ -10,9 +10,13 @@ struct MemberRow: Sendable {
     /// The last answer to a ping of ours: proof of both directions.
     var ackedAt: Instant?
     var roundTrip = RoundTrip()
+    /// Where it said that it stands.
+    var coordinate: Coordinate?
     var probe: Probe?
     /// The probe before, so that an answer after its verdict still measures the path.
     var lateProbe: (sequence: UInt32, sentAt: Instant)?
+    /// Its last answer came on a stream, since datagrams had none.
+    var usesStream = false
     /// When a small mesh probes this member next.
     var nextProbeAt: Instant
     /// Present exactly while the member is suspect.

@@ -45,9 +45,13 @@ extension Membership {
 
     mutating func offerDigest(to source: Source, into effects: inout [GossipEffect]) {
         guard nextDigestAt <= source.now else { return }
-        nextDigestAt = source.now + config.antiEntropyInterval * max(8, table.rows.count) / 8
-        let entries = table.rows.map(digestEntry)
-        send(entries, for: .offer, to: source, into: &effects)
+        let start = table.lowerBound(of: digestCursor)
+        let offered = send(
+            table.rows[start...].map(digestEntry), for: .offer, after: start == 0 ? nil : digestCursor,
+            pagesMax: config.digestPagesMax, to: source, into: &effects)
+        let next = start + offered
+        digestCursor = next < table.rows.count ? table.rows[next].member.id : NodeID(high: 0, low: 0)
+        nextDigestAt = source.now + config.antiEntropyInterval * max(8, offered) / 8
     }
 
     mutating func handle(_ digest: Digest, from source: Source, into effects: inout [GossipEffect]) {
@@ -69,9 +73,11 @@ extension Membership {
         if digest.purpose == .offer { collectUnmentioned(in: digest, &rumors, &sections) }
         if isContradicted { introduce(to: source, into: &effects) }
         for payload in payloads(of: rumors + sections).prefix(config.deltaPayloadsMax) {
-            send(payload, to: source.peer, at: source.endpoint, into: &effects)
+            send(payload, to: source, into: &effects)
         }
-        if !lacking.isEmpty { send(lacking, for: .request, to: source, into: &effects) }
+        if !lacking.isEmpty {
+            _ = send(lacking, for: .request, pagesMax: config.digestPagesMax, to: source, into: &effects)
+        }
     }
 
     // MARK: - Comparison
@@ -129,19 +135,24 @@ extension Membership {
         Digest.Entry(id: id, incarnation: Incarnation(bootEpoch: 0, counter: 0), state: .alive, sections: [])
     }
 
-    /// Sends ascending entries in as many pages as needed; together the ranges of an offer's pages cover all ids.
+    /// Sends ascending entries in pages, up to a number of them; together their ranges cover all ids from the first on.
+    /// Returns how many entries went.
     private mutating func send(
-        _ entries: [Digest.Entry], for purpose: Digest.Purpose, to source: Source, into effects: inout [GossipEffect]
-    ) {
+        _ entries: [Digest.Entry], for purpose: Digest.Purpose, after begin: NodeID? = nil, pagesMax: Int,
+        to source: Source, into effects: inout [GossipEffect]
+    ) -> Int {
         let headerBytes = 2 + 2 * NodeID.byteCount
-        var first = NodeID(high: 0, low: 0)
+        var first = begin ?? NodeID(high: 0, low: 0)
         var page: [Digest.Entry] = []
         var size = headerBytes
-        for entry in entries {
+        var pages = 0
+        for (position, entry) in entries.enumerated() {
             var writer = ByteWriter()
             writer.write(entry)
             if size + writer.count > config.payloadBytesMax, let last = page.last?.id {
                 send(Digest(purpose: purpose, first: first, last: last, entries: page), to: source, into: &effects)
+                pages += 1
+                guard pages < pagesMax else { return position }
                 // Nothing lies between: the next page begins where this one ended, exclusive.
                 first = entry.id
                 page = []
@@ -152,10 +163,11 @@ extension Membership {
         }
         let end = NodeID(high: .max, low: .max)
         send(Digest(purpose: purpose, first: first, last: end, entries: page), to: source, into: &effects)
+        return entries.count
     }
 
     private mutating func send(_ digest: Digest, to source: Source, into effects: inout [GossipEffect]) {
         counters.digestsSent += 1
-        send(Message.digest(digest).encoded(), to: source.peer, at: source.endpoint, into: &effects)
+        send(Message.digest(digest).encoded(), to: source, into: &effects)
     }
 }

@@ -14,10 +14,10 @@ extension Membership {
     mutating func tickContacts(now: Instant, into effects: inout [GossipEffect]) {
         guard nextContactAt <= now, hasContacts else { return }
         nextContactAt = now + random.duration(in: config.contactInterval * 3 / 4...config.contactInterval * 5 / 4)
-        if lastContact == nil {
+        if !hasCalled {
             // At the start everyone is called at once: a mesh forms within a round trip.
+            hasCalled = true
             for seed in seeds where table.index(of: seed.id) == nil { call(seed.id, at: seed.endpoint, into: &effects) }
-            lastContact = seeds.last?.id
             return
         }
         guard let contact = nextContact() else { return }
@@ -32,7 +32,7 @@ extension Membership {
         var lowest: (id: NodeID, endpoint: Endpoint)?
         func consider(_ id: NodeID, _ endpoint: Endpoint) {
             if lowest.map({ id < $0.id }) ?? true { lowest = (id, endpoint) }
-            if let lastContact, id <= lastContact { return }
+            if id <= lastContact { return }
             if following.map({ id < $0.id }) ?? true { following = (id, endpoint) }
         }
         for row in table.rows where row.member.state == .dead { consider(row.member.id, row.member.endpoint) }

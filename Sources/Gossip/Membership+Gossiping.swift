@@ -110,7 +110,8 @@ extension Membership {
         var news: [News] = []
         if withOwn { news.append(.rumor(rumor(about: me, withProfile: true))) }
         // Whoever is doubted hears so first, and can refute at once (Lifeguard's buddy system).
-        if let index = table.index(of: peer), table.rows[index].member.state != .alive {
+        let index = config.parts.contains(.buddies) ? table.index(of: peer) : nil
+        if let index, table.rows[index].member.state != .alive {
             news.append(.rumor(rumor(about: index, withProfile: false)))
         }
         guard !isSmall, !dissemination.isEmpty else { return news }
@@ -122,7 +123,7 @@ extension Membership {
     /// Our own record, straight to someone who believes otherwise.
     mutating func introduce(to source: Source, into effects: inout [GossipEffect]) {
         let message = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))])
-        send(message.encoded(), to: source.peer, at: source.endpoint, into: &effects)
+        send(message.encoded(), to: source, into: &effects)
     }
 
     // MARK: - Text

@@ -18,7 +18,7 @@ extension Membership {
         precondition(
             dissemination.count <= rows.count * (1 + Section.countMax), "\(dissemination.count) pieces of news wait")
         precondition((0...config.localHealthMax).contains(health.score), "local health \(health.score) is out of range")
-        precondition(!hasLeft || nextDeadline == .distantFuture, "a member that left wants to be woken")
+        precondition(takesPart || nextDeadline == .distantFuture, "a member that left wants to be woken")
         if let cachedChecksum {
             var copy = self
             copy.cachedChecksum = nil

@@ -17,6 +17,8 @@ extension Membership {
                     merge(rumor, from: source, into: &effects)
                 }
             case .section(let news): merge(news, now: source.now, into: &effects)
+            case .coordinate(let place):
+                if let index = table.index(of: source.peer) { table.rows[index].coordinate = place }
             }
         }
         return isContradicted
@@ -30,15 +32,17 @@ extension Membership {
         let held = table.rows[index].member
         let age = Precedence.Age(of: rumor.incarnation, comparedTo: held.incarnation)
         // Others' verdict does not count against our own ears; the member, told by our next ping, refutes it.
-        if rumor.state == .dead, age == .equal, isHeardUnderSuspicion(index) { return }
-        if let state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
+        let isPatient = config.parts.contains(.patience)
+        if rumor.state == .dead, age == .equal, isPatient, isHeardUnderSuspicion(index) { return }
+        if var state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
+            if rumor.state == .dead, !config.parts.contains(.secondThoughts) { state = .dead }
             if let profile = rumor.profile, age == .newer {
                 table.rows[index].member.name = profile.name
                 table.rows[index].member.endpoint = profile.endpoint
             }
             change(index, to: state, at: rumor.incarnation, now: source.now, into: &effects)
             // A new suspect is probed by everyone at once: accusers see it twice, bystanders form their own view.
-            if state == .suspect, table.rows[index].probe == nil {
+            if state == .suspect, table.rows[index].probe == nil, config.parts.contains(.lastChances) {
                 startProbe(of: index, isUrgent: isSmall, now: source.now, into: &effects)
             }
             spread(index, isUrgent: state != .suspect || isSmall, now: source.now)
@@ -81,7 +85,10 @@ extension Membership {
         else { return }
         let section = Section(
             bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
+        let isFirst = table.rows[index].section(news.section) == nil
         guard table.rows[index].store(section, as: news.section) else { return }
+        // There is more where this came from: a newcomer fetches page after page.
+        if isFirst { nextDigestAt = min(nextDigestAt, now + config.antiEntropyInterval) }
         cachedChecksum = nil
         effects.append(.sectionChanged(news.section, of: news.owner))
         if table.liveCount > config.directSectionMembersMax { spread(news.section, of: news.owner, now: now) }
@@ -105,12 +112,14 @@ extension Membership {
         reviewSuspicions()
         reviewContacts()
         effects.append(.memberChanged(table.rows[index].member))
-        if index != me, state.isLive, !before.state.isLive || incarnation.bootEpoch > before.incarnation.bootEpoch {
+        if index != me, state.isLive, !before.state.isLive || !incarnation.isOfSameLife(as: before.incarnation) {
             repeatOwnSections(now: now)
         }
-        guard incarnation.bootEpoch > before.incarnation.bootEpoch, index != me else { return }
-        // What an earlier life published no longer describes it; its owner may not even remember.
-        for section in table.rows[index].dropSections(before: incarnation.bootEpoch) {
+        guard !incarnation.isOfSameLife(as: before.incarnation), index != me else { return }
+        // What an earlier life published no longer describes it; its owner may not even remember. Two lives of one epoch
+        // count their versions alike, so that nothing tells whose a section is.
+        let isSameEpoch = incarnation.bootEpoch == before.incarnation.bootEpoch
+        for section in table.rows[index].dropSections(before: incarnation.bootEpoch + (isSameEpoch ? 1 : 0)) {
             effects.append(.sectionChanged(section, of: before.id))
         }
     }
@@ -126,23 +135,46 @@ extension Membership {
 
     /// Someone holds a word of ours that we did not say, or doubts one that we did. Returns true if it is now refuted.
     ///
-    /// A claim ahead of us in this boot epoch is never answered by following its counter: whoever says it could drive it
-    /// to the end. Either our disk was restored to an older state or it is a lie; a new epoch answers both.
+    /// A claim ahead of us is never answered by following its counter: whoever says it could drive it to the end. Either
+    /// our disk was restored to an older state or it is a lie; a new epoch answers both. The same answers another life
+    /// of our own epoch, whichever came first. A life that goes on overtaking us is no memory, but a running copy.
     mutating func contradict(
         _ state: MemberState, at incarnation: Incarnation, now: Instant, into effects: inout [GossipEffect]
     ) -> Bool {
         let own = self.incarnation
-        guard incarnation > own || incarnation == own && state != .alive else { return false }
-        if incarnation > own {
-            renew(
-                to: Incarnation(bootEpoch: min(incarnation.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0),
-                now: now, into: &effects)
+        let isOtherLife = incarnation.bootEpoch == own.bootEpoch && incarnation.nonce != own.nonce
+        guard incarnation > own || isOtherLife || incarnation == own && state != .alive else { return false }
+        if incarnation != own {
+            if incarnation > own, isFencedOff(by: incarnation) {
+                isFenced = true
+                nextDeadline = .distantFuture
+                effects.append(.fenced)
+                return false
+            }
+            renew(to: afterEpoch(incarnation.bootEpoch), now: now, into: &effects)
         } else {
             if state == .suspect { health.worsen() }
             renew(to: own.next, now: now, into: &effects)
         }
         counters.refutations += 1
         return true
+    }
+
+    /// The first incarnation of ours beyond an epoch that someone else holds.
+    private func afterEpoch(_ bootEpoch: UInt64) -> Incarnation {
+        Incarnation(bootEpoch: bootEpoch, nonce: bootNonce, counter: 0).inNextEpoch
+    }
+
+    /// Counts how often the same other life went past an answer of ours. Of two running copies the one with the lower
+    /// nonce gives way: both come to the same answer, though neither can know which of them was meant to be there.
+    private mutating func isFencedOff(by claim: Incarnation) -> Bool {
+        guard claim.nonce != bootNonce else { return false }
+        if rival?.nonce == claim.nonce {
+            rival?.overtakings += 1
+        } else {
+            rival = Rival(nonce: claim.nonce)
+        }
+        return rival.map { $0.overtakings >= Rival.overtakingsMax && $0.nonce > bootNonce } ?? false
     }
 
     /// Takes a newer incarnation of our own and announces it. A new epoch takes our sections along.
@@ -165,9 +197,7 @@ extension Membership {
     ) {
         let own = table.rows[me].section(section)?.stamp ?? .none
         guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > own else { return }
-        renew(
-            to: Incarnation(bootEpoch: min(stamp.bootEpoch + 1, Incarnation.bootEpochMax), counter: 0), now: now,
-            into: &effects)
+        renew(to: afterEpoch(stamp.bootEpoch), now: now, into: &effects)
     }
 
     mutating func storeOwn(_ section: SectionID, stamp: SectionStamp, bytes: [UInt8], now: Instant) {
@@ -177,4 +207,14 @@ extension Membership {
         cachedChecksum = nil
         spread(section, of: id, now: now)
     }
+}
+
+/// Another life under our id that is ahead of us.
+struct Rival: Sendable {
+    let nonce: UInt32
+    /// How often it was ahead again after we had answered. What an earlier life left behind runs out at once; what goes
+    /// on is running.
+    var overtakings = 0
+
+    static let overtakingsMax = 3
 }

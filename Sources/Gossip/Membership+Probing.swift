@@ -8,10 +8,11 @@ extension Membership {
     mutating func tickProbes(now: Instant, into effects: inout [GossipEffect]) {
         for index in table.indices {
             guard let probe = table.rows[index].probe, probe.deadline <= now else { continue }
-            if !probe.isIndirect, askOthers(about: index, now: now, into: &effects) { continue }
+            if !probe.isIndirect, askOtherwise(about: index, now: now, into: &effects) { continue }
             failProbe(of: index, now: now, into: &effects)
         }
-        for index in table.indices where isDue(index, now: now) {
+        let successor = isSmall ? nil : successor
+        for index in table.indices where isDue(index, successor: successor, now: now) {
             startProbe(of: index, now: now, into: &effects)
         }
         if !isSmall, nextRoundAt <= now {
@@ -24,10 +25,11 @@ extension Membership {
     var probeDeadline: Instant {
         var deadline = Instant.distantFuture
         let isSmall = isSmall
+        let successor = isSmall ? nil : successor
         for index in table.indices where table.rows[index].member.state.isLive && table.rows[index].member.id != id {
             if let probe = table.rows[index].probe {
                 deadline = min(deadline, probe.deadline)
-            } else if isSmall || table.rows[index].member.state == .suspect {
+            } else if isSmall || index == successor || isLastChance(of: index) {
                 deadline = min(deadline, table.rows[index].nextProbeAt)
             }
             if let suspicion = table.rows[index].suspicion { deadline = min(deadline, suspicion.deadline) }
@@ -47,12 +49,28 @@ extension Membership {
         random.duration(in: interval.scaled(by: 3, over: 4)...interval.scaled(by: 5, over: 4))
     }
 
-    /// Everyone in a small mesh has its own time; in a large one only suspects do, whose last chance it is.
-    private func isDue(_ index: Int, now: Instant) -> Bool {
+    /// Everyone in a small mesh has its own time; in a large one only suspects do, whose last chance it is, and the next
+    /// live member on the circle.
+    private func isDue(_ index: Int, successor: Int?, now: Instant) -> Bool {
         guard table.rows[index].nextProbeAt <= now, table.rows[index].probe == nil, table.rows[index].member.id != id
         else { return false }
-        let state = table.rows[index].member.state
-        return isSmall ? state.isLive : state == .suspect
+        if isSmall { return table.rows[index].member.state.isLive }
+        return isLastChance(of: index) || index == successor
+    }
+
+    private func isLastChance(of index: Int) -> Bool {
+        table.rows[index].member.state == .suspect && config.parts.contains(.lastChances)
+    }
+
+    /// The live member that follows us on the circle of ids; nil alone, or where the part is switched off.
+    private var successor: Int? {
+        guard config.parts.contains(.neighbours) else { return nil }
+        let me = me
+        for step in 1..<max(1, table.rows.count) {
+            let index = (me + step) % table.rows.count
+            if table.rows[index].member.state.isLive { return index }
+        }
+        return nil
     }
 
     /// Round-robin over a shuffled order bounds the time until each member is probed (SWIM §4.3).
@@ -78,8 +96,9 @@ extension Membership {
         table.rows[index].probe = Probe(
             sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
         counters.probes += 1
-        sendPing(sequence, to: index, now: now, into: &effects)
-        if isUrgent { _ = askOthers(about: index, now: now, into: &effects) }
+        sendPing(sequence, to: index, onStream: false, into: &effects)
+        if table.rows[index].usesStream { sendPing(sequence, to: index, onStream: true, into: &effects) }
+        if isUrgent { _ = askOtherwise(about: index, now: now, into: &effects) }
     }
 
     /// Round trips to a member set the wait for it; our own ill health prolongs it (Lifeguard's LHA-Probe).
@@ -88,10 +107,15 @@ extension Membership {
         return min(max(measured, config.probeTimeoutFloor), config.probeTimeoutMax) * health.multiplier
     }
 
-    /// Sends ping-reqs. Returns false if there is nobody to ask.
-    private mutating func askOthers(about index: Int, now: Instant, into effects: inout [GossipEffect]) -> Bool {
+    /// The second stage of a probe: through others, and on a stream. Returns false if there is no other way.
+    private mutating func askOtherwise(about index: Int, now: Instant, into effects: inout [GossipEffect]) -> Bool {
         var candidates = table.indices.filter { $0 != index && $0 != me && table.rows[$0].member.state == .alive }
-        guard !candidates.isEmpty, var probe = table.rows[index].probe else { return false }
+        let triesStream = config.parts.contains(.streams)
+        guard triesStream || !candidates.isEmpty, var probe = table.rows[index].probe else { return false }
+        if triesStream, !table.rows[index].usesStream {
+            counters.streamProbes += 1
+            sendPing(probe.sequence, to: index, onStream: true, into: &effects)
+        }
         random.shuffle(&candidates)
         var wait = timeout(of: index)
         for proxy in candidates.prefix(config.indirectProbes) {
@@ -130,12 +154,14 @@ extension Membership {
     // MARK: - Answers
 
     mutating func hear(_ peer: NodeID, now: Instant) {
+        // Whoever heard nobody for so long has judged nobody, and shall not judge by that time now.
+        if config.parts.contains(.patience), now - heardAnyoneAt > isolationWindow { forgive(now: now) }
         heardAnyoneAt = now
         guard let index = table.index(of: peer) else { return }
         table.rows[index].heardAt = now
         // Hearing proves one direction only: now and then we ask all the same.
-        if now - (table.rows[index].ackedAt ?? startedAt) < smallMeshProbeInterval * 10 {
-            table.rows[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
+        if now - (table.rows[index].ackedAt ?? startedAt) < silenceAccepted * 10 {
+            table.rows[index].nextProbeAt = now + accepted(silenceAccepted)
         }
     }
 
@@ -144,16 +170,17 @@ extension Membership {
     ) {
         let isContradicted = merge(news, from: source, into: &effects)
         let isIntroduced = news.contains { if case .rumor(let rumor) = $0 { rumor.id == source.peer } else { false } }
-        let ack = Message.ack(
-            sequence: sequence, checksum: checksum,
-            news: companions(for: source.peer, withOwn: isContradicted || isIntroduced))
-        send(ack.encoded(), to: source.peer, at: source.endpoint, into: &effects)
+        var told = companions(for: source.peer, withOwn: isContradicted || isIntroduced)
+        // Nobody moves fast: now and then an answer says where we stand, and the others leave room.
+        if told.isEmpty, random.chance(1, in: isSmall ? 16 : 4) { told.append(.coordinate(ownCoordinate)) }
+        let ack = Message.ack(sequence: sequence, checksum: checksum, news: told)
+        send(ack.encoded(), to: source, into: &effects)
     }
 
     mutating func handleAck(
         _ sequence: UInt32, checksum: UInt64, news: [News], from source: Source, into effects: inout [GossipEffect]
     ) {
-        if let index = table.index(of: source.peer) { acknowledge(index, sequence: sequence, now: source.now) }
+        if let index = table.index(of: source.peer) { acknowledge(index, sequence: sequence, by: source) }
         for relay in relays where relay.sequence == sequence && relay.target == source.peer {
             let answer = Message.indirectAck(sequence: relay.requesterSequence)
             send(answer.encoded(), to: relay.requester, at: relay.requesterEndpoint, into: &effects)
@@ -163,20 +190,29 @@ extension Membership {
         if checksum != self.checksum { offerDigest(to: source, into: &effects) }
     }
 
-    private mutating func acknowledge(_ index: Int, sequence: UInt32, now: Instant) {
+    /// A stream's answer measures no path: it may have waited for a connection.
+    private mutating func acknowledge(_ index: Int, sequence: UInt32, by source: Source) {
+        let now = source.now
         if let probe = table.rows[index].probe, probe.sequence == sequence {
             counters.acks += 1
-            table.rows[index].roundTrip.record(now - probe.sentAt)
             table.rows[index].ackedAt = now
+            table.rows[index].usesStream = source.isStream
             health.improve()
             table.rows[index].endProbe()
-            table.rows[index].lateProbe = nil
-            table.rows[index].nextProbeAt = now + accepted(smallMeshProbeInterval)
-        } else if let late = table.rows[index].lateProbe, late.sequence == sequence {
-            table.rows[index].roundTrip.record(now - late.sentAt)
+            if !source.isStream { measure(now - probe.sentAt, to: index) }
+            table.rows[index].nextProbeAt = now + accepted(silenceAccepted)
+        } else if let late = table.rows[index].lateProbe, late.sequence == sequence, !source.isStream {
+            table.rows[index].usesStream = false
             table.rows[index].ackedAt = now
-            table.rows[index].lateProbe = nil
+            measure(now - late.sentAt, to: index)
         }
+    }
+
+    private mutating func measure(_ sample: Duration, to index: Int) {
+        table.rows[index].roundTrip.record(sample)
+        table.rows[index].lateProbe = nil
+        guard let place = table.rows[index].coordinate else { return }
+        ownCoordinate.update(roundTrip: table.rows[index].roundTrip.median, to: place, random: &random)
     }
 
     /// The target answered one of our proxies.
@@ -184,7 +220,7 @@ extension Membership {
         guard let index = probe(sequence, askedOf: source.peer) else { return }
         counters.acks += 1
         table.rows[index].endProbe()
-        table.rows[index].nextProbeAt = source.now + accepted(smallMeshProbeInterval)
+        table.rows[index].nextProbeAt = source.now + accepted(silenceAccepted)
     }
 
     mutating func handleNack(_ sequence: UInt32, from source: Source) {
@@ -207,7 +243,7 @@ extension Membership {
     ) {
         guard let index = table.index(of: target), index != me, relays.count < config.relaysMax else {
             if table.index(of: target) != nil { counters.overflows += 1 }
-            send(Message.nack(sequence: sequence).encoded(), to: source.peer, at: source.endpoint, into: &effects)
+            send(Message.nack(sequence: sequence).encoded(), to: source, into: &effects)
             return
         }
         let relaySequence: UInt32
@@ -217,7 +253,7 @@ extension Membership {
             relaySequence = lastProbeSequence(of: index)
         } else {
             relaySequence = nextSequence()
-            sendPing(relaySequence, to: index, now: source.now, into: &effects)
+            sendPing(relaySequence, to: index, onStream: table.rows[index].usesStream, into: &effects)
         }
         relays.append(
             Relay(
@@ -239,9 +275,11 @@ extension Membership {
         relays.removeAll { $0.deadline <= now }
     }
 
-    mutating func sendPing(_ sequence: UInt32, to index: Int, now: Instant, into effects: inout [GossipEffect]) {
+    mutating func sendPing(
+        _ sequence: UInt32, to index: Int, onStream: Bool, into effects: inout [GossipEffect]
+    ) {
         let peer = table.rows[index].member
         let ping = Message.ping(sequence: sequence, news: companions(for: peer.id, withOwn: peer.state == .dead))
-        send(ping.encoded(), to: peer.id, at: peer.endpoint, into: &effects)
+        send(ping.encoded(), to: peer.id, at: peer.endpoint, onStream: onStream, into: &effects)
     }
 }

@@ -36,9 +36,10 @@ extension Membership {
     mutating func tickSuspicions(now: Instant, into effects: inout [GossipEffect]) {
         for index in table.indices {
             guard let suspicion = table.rows[index].suspicion, suspicion.deadline <= now else { continue }
-            if isHeardUnderSuspicion(index) {
+            let isPatient = config.parts.contains(.patience)
+            if isPatient, isHeardUnderSuspicion(index) {
                 restartSuspicion(of: index, now: now)
-            } else if hasHeardAnother(than: index, since: suspicion.startedAt) {
+            } else if !isPatient || hasHeardAnother(than: index, since: suspicion.startedAt) {
                 counters.verdicts += 1
                 change(index, to: .dead, at: table.rows[index].member.incarnation, now: now, into: &effects)
                 spread(index, isUrgent: true, now: now)
@@ -81,8 +82,7 @@ extension Membership {
             return (least, max(least, config.smallMeshSuspicionMax))
         }
         let least =
-            config.probeInterval * config.suspicionMinMultiplier * health.multiplier
-            * max(1000, Self.logarithmPermille(table.liveCount)) / 1000
+            config.suspicionMin * health.multiplier * max(1000, Self.logarithmPermille(table.liveCount)) / 1000
         return (least, least * config.suspicionMaxMultiplier)
     }
 

@@ -12,12 +12,18 @@ import Primitives
 /// - Nobody is declared dead by a node that has heard no one else since its suspicion began: it is isolated, and says so.
 /// - Nobody is declared dead who was heard since: its silence is not total, so the countdown starts again.
 /// - Confirmations count only from distinct accusers, by their own word, unsuspected themselves.
+/// - A node that hears others again after it heard no one starts its countdowns anew, as after a pause of its own.
+/// - A large mesh probes, beside a random member, the next one on the circle of ids: each member has one prober whose
+///   interval is known, so that no crash waits for chance.
+/// - A ping that no datagram answers is repeated on a stream, and peers without datagrams keep to streams.
 /// - An incarnation begins with the boot epoch, so that a restarted member outranks its own tombstone.
 /// - The dead are called at a low rate for ever, so that a partition of any length heals by itself.
 package struct Membership: Sendable {
     /// Our own id.
     package let id: NodeID
     let config: GossipConfig
+    /// Tells this life from others of the same id.
+    let bootNonce: UInt32
     let startedAt: Instant
     var random: SeededRandom
     var table: MemberTable
@@ -37,9 +43,14 @@ package struct Membership: Sendable {
     var nextContactAt: Instant
     /// Whether anyone is to be called.
     var hasContacts = false
-    /// The contact called last; the next in ascending order follows.
-    var lastContact: NodeID?
+    /// The contact called last; the next in ascending order follows. The first is our own neighbour, so that the members
+    /// of one side of a partition do not all call the same.
+    var lastContact: NodeID
+    /// The roster was called once.
+    var hasCalled = false
     var nextDigestAt: Instant
+    /// Where the next offer goes on, by id.
+    var digestCursor = NodeID(high: 0, low: 0)
     /// The last authentic payload from anyone.
     var heardAnyoneAt: Instant
     /// The latest moment that an input told us.
@@ -52,6 +63,11 @@ package struct Membership: Sendable {
     package internal(set) var nextDeadline: Instant
     /// We said goodbye: nothing is answered any more.
     package internal(set) var hasLeft = false
+    /// Another process with our key goes on taking our word back.
+    package internal(set) var isFenced = false
+    var rival: Rival?
+    /// Where we stand, by the round trips that we measured.
+    package internal(set) var ownCoordinate = Coordinate()
     package internal(set) var counters = GossipCounters()
 
     /// - Parameters:
@@ -66,6 +82,8 @@ package struct Membership: Sendable {
         id = me.id
         self.config = config
         self.random = random
+        bootNonce = UInt32(truncatingIfNeeded: self.random.next())
+        lastContact = me.id
         self.seeds = seeds.filter { $0.id != me.id }.sorted { $0.id < $1.id }
         startedAt = now
         table = MemberTable(countMax: config.membersMax)
@@ -78,7 +96,7 @@ package struct Membership: Sendable {
         nextDigestAt = now
         heardAnyoneAt = now
         nextDeadline = now
-        let incarnation = Incarnation(bootEpoch: max(1, bootEpoch), counter: 0)
+        let incarnation = Incarnation(bootEpoch: max(1, bootEpoch), nonce: bootNonce, counter: 0)
         _ = table.insert(
             Member(id: me.id, name: me.name, endpoint: me.endpoint, incarnation: incarnation, state: .alive), now: now)
         reviewContacts()
@@ -89,11 +107,11 @@ package struct Membership: Sendable {
     /// An authentic payload arrived. Malformed ones are counted and change nothing.
     /// - Parameters:
     ///   - peer: who the secure channel says sent it.
-    ///   - endpoint: where it came from; the answer goes there.
+    ///   - endpoint: where it came from; the answer goes there. Nil if it came on a stream, as then the answer does.
     package mutating func handle(
-        _ payload: [UInt8], from peer: NodeID, at endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]
+        _ payload: [UInt8], from peer: NodeID, at endpoint: Endpoint?, now: Instant, into effects: inout [GossipEffect]
     ) {
-        guard !hasLeft, peer != id else { return }
+        guard takesPart, peer != id else { return }
         noticePause(now: now)
         counters.payloadsReceived += 1
         let message: Message
@@ -104,7 +122,8 @@ package struct Membership: Sendable {
             return
         }
         hear(peer, now: now)
-        let source = Source(peer: peer, endpoint: endpoint, now: now)
+        guard let answerTo = endpoint ?? self.endpoint(of: peer) ?? seedEndpoint(of: peer) else { return }
+        let source = Source(peer: peer, endpoint: answerTo, isStream: endpoint == nil, now: now)
         switch message {
         case .ping(let sequence, let news):
             handlePing(sequence, news: news, from: source, into: &effects)
@@ -123,7 +142,7 @@ package struct Membership: Sendable {
 
     /// An authentic frame of another protocol came from this member: as good a sign of life as any of ours.
     package mutating func noteHeard(_ peer: NodeID, now: Instant) {
-        guard !hasLeft, peer != id else { return }
+        guard takesPart, peer != id else { return }
         hear(peer, now: now)
     }
 
@@ -139,7 +158,7 @@ package struct Membership: Sendable {
 
     /// Time passed. Call no later than `nextDeadline`; earlier calls do no harm.
     package mutating func tick(now: Instant, into effects: inout [GossipEffect]) {
-        guard !hasLeft else { return }
+        guard takesPart else { return }
         noticePause(now: now)
         hasTicked = true
         tickProbes(now: now, into: &effects)
@@ -151,7 +170,7 @@ package struct Membership: Sendable {
 
     /// Replaces one of our sections; everyone learns of it. Goes out with the next `tick`, due at once.
     package mutating func publish(_ section: SectionID, bytes: [UInt8], now: Instant) {
-        guard !hasLeft else { return }
+        guard takesPart else { return }
         let stamp = SectionStamp(
             bootEpoch: incarnation.bootEpoch, version: (table.rows[me].section(section)?.version ?? 0) + 1)
         storeOwn(section, stamp: stamp, bytes: bytes, now: now)
@@ -160,7 +179,7 @@ package struct Membership: Sendable {
 
     /// Our own address changed: announces it under a new incarnation.
     package mutating func move(to endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]) {
-        guard !hasLeft, endpoint != table.rows[me].member.endpoint else { return }
+        guard takesPart, endpoint != table.rows[me].member.endpoint else { return }
         table.rows[me].member.endpoint = endpoint
         renew(to: incarnation.next, now: now, into: &effects)
         settle(now: now, into: &effects)
@@ -168,7 +187,7 @@ package struct Membership: Sendable {
 
     /// Says goodbye to everyone reachable at once; afterwards nothing is answered or sent.
     package mutating func leave(now: Instant, into effects: inout [GossipEffect]) {
-        guard !hasLeft else { return }
+        guard takesPart else { return }
         table.setState(.left, of: me)
         cachedChecksum = nil
         let goodbye = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))]).encoded()
@@ -182,15 +201,9 @@ package struct Membership: Sendable {
 
     /// The runtime noticed that we were stopped: whoever was silent meanwhile gets its time again.
     package mutating func notePause(now: Instant) {
-        guard !hasLeft else { return }
+        guard takesPart else { return }
         counters.pauses += 1
-        health.worsen()
-        for index in table.indices {
-            table.rows[index].endProbe()
-            if table.rows[index].suspicion != nil { restartSuspicion(of: index, now: now) }
-            table.rows[index].nextProbeAt = now + random.duration(in: .zero...config.probeTimeoutFloor)
-        }
-        relays.removeAll()
+        forgive(now: now)
         heardAnyoneAt = max(heardAnyoneAt, now - config.probeTimeoutInitial)
         updateDeadline()
     }
@@ -217,6 +230,11 @@ package struct Membership: Sendable {
         table.index(of: id).flatMap { table.rows[$0].roundTrip.smoothed.map(Duration.nanoseconds) }
     }
 
+    /// Where a member stands; nil while it has not said so.
+    package func coordinate(of member: NodeID) -> Coordinate? {
+        member == id ? ownCoordinate : table.index(of: member).flatMap { table.rows[$0].coordinate }
+    }
+
     /// Our own incarnation. Its boot epoch may have moved past the one given at `init`: store it.
     package var incarnation: Incarnation { table.rows[me].member.incarnation }
 
@@ -233,8 +251,23 @@ package struct Membership: Sendable {
     struct Source {
         let peer: NodeID
         let endpoint: Endpoint
+        let isStream: Bool
         let now: Instant
     }
+
+    /// What was missed while we were deaf or stopped says nothing about others: they have all their time again.
+    mutating func forgive(now: Instant) {
+        health.worsen()
+        for index in table.indices {
+            table.rows[index].endProbe()
+            if table.rows[index].suspicion != nil { restartSuspicion(of: index, now: now) }
+            table.rows[index].nextProbeAt = now + random.duration(in: .zero...config.probeTimeoutFloor)
+        }
+        relays.removeAll()
+    }
+
+    /// Neither said goodbye nor was fenced.
+    var takesPart: Bool { !hasLeft && !isFenced }
 
     /// Our row. It is inserted first and never evicted, since we are alive until we leave.
     var me: Int {
@@ -248,31 +281,47 @@ package struct Membership: Sendable {
         (isSmall ? smallMeshProbeInterval : config.probeInterval) * 3 + config.probeTimeoutInitial
     }
 
+    /// How long a watched member may be silent before it is probed.
+    var silenceAccepted: Duration { isSmall ? smallMeshProbeInterval : config.probeInterval }
+
+    func seedEndpoint(of peer: NodeID) -> Endpoint? { seeds.first { $0.id == peer }?.endpoint }
+
     mutating func nextSequence() -> UInt32 {
         lastSequence &+= 1
         return lastSequence
     }
 
     mutating func send(_ payload: [UInt8], to index: Int, into effects: inout [GossipEffect]) {
-        send(payload, to: table.rows[index].member.id, at: table.rows[index].member.endpoint, into: &effects)
+        let member = table.rows[index].member
+        send(payload, to: member.id, at: member.endpoint, onStream: table.rows[index].usesStream, into: &effects)
     }
 
-    mutating func send(_ payload: [UInt8], to peer: NodeID, at endpoint: Endpoint, into effects: inout [GossipEffect]) {
+    /// Answers on the way that the question came.
+    mutating func send(_ payload: [UInt8], to source: Source, into effects: inout [GossipEffect]) {
+        send(payload, to: source.peer, at: source.endpoint, onStream: source.isStream, into: &effects)
+    }
+
+    mutating func send(
+        _ payload: [UInt8], to peer: NodeID, at endpoint: Endpoint, onStream: Bool = false,
+        into effects: inout [GossipEffect]
+    ) {
         precondition(payload.count <= config.payloadBytesMax, "payload of \(payload.count) bytes is too large")
         counters.payloadsSent += 1
         counters.payloadBytesSent += payload.count
-        effects.append(.send(payload, to: peer, at: endpoint))
+        effects.append(onStream ? .sendStream(payload, to: peer, at: endpoint) : .send(payload, to: peer, at: endpoint))
     }
 
     /// Ends every input: news that is due goes out, and the next wake-up is known.
     private mutating func settle(now: Instant, into effects: inout [GossipEffect]) {
+        guard takesPart else { return }
         tickGossip(now: now, into: &effects)
         updateDeadline()
     }
 
     private mutating func noticePause(now: Instant) {
         clock = max(clock, now)
-        if hasTicked, nextDeadline < now - config.pauseMin { notePause(now: now) }
+        guard hasTicked, config.parts.contains(.patience) else { return }
+        if nextDeadline < now - config.pauseMin { notePause(now: now) }
     }
 
     private mutating func updateDeadline() {

@@ -10,9 +10,10 @@ import Primitives
 ///     gossip        6 | news*
 ///     digest        7 | purpose:1 | first:16 | last:16 | entry*
 ///
-///     rumor         1 | id:16 | flags:1 | epoch | counter | [name | endpoint:18]
+///     rumor         1 | id:16 | flags:1 | epoch | nonce:4 | counter | [name | endpoint:18]
 ///     section       2 | owner:16 | section:1 | epoch | version | bytes
-///     entry         id:16 | flags:1 | epoch | counter | count | (section:1 | epoch | version)*
+///     coordinate    3 | 4 components:4 | height:4 | error:2
+///     entry         id:16 | flags:1 | epoch | nonce:4 | counter | count | (section:1 | epoch | version)*
 ///
 /// flags: bits 0-1 state, bit 2 personal accusation, bit 3 name and endpoint follow; the others are zero.
 enum MessageKind: UInt8 {
@@ -28,6 +29,7 @@ enum MessageKind: UInt8 {
 private enum NewsKind: UInt8 {
     case rumor = 1
     case section
+    case coordinate
 }
 
 private enum RumorFlag {
@@ -109,6 +111,9 @@ extension ByteWriter {
             write(news.section.value)
             write(news.stamp)
             write(news.bytes)
+        case .coordinate(let coordinate):
+            write(NewsKind.coordinate.rawValue)
+            write(coordinate)
         }
     }
 
@@ -132,6 +137,7 @@ extension ByteWriter {
 
     private mutating func write(_ incarnation: Incarnation) {
         writeVarint(incarnation.bootEpoch)
+        write(incarnation.nonce)
         writeVarint(UInt64(incarnation.counter))
     }
 
@@ -153,6 +159,7 @@ extension ByteReader {
             switch NewsKind(rawValue: try readUInt8()) {
             case .rumor: news.append(.rumor(try readRumor()))
             case .section: news.append(.section(try readSectionNews()))
+            case .coordinate: news.append(.coordinate(try readCoordinate()))
             case nil: throw .invalid("news kind")
             }
         }
@@ -214,10 +221,11 @@ extension ByteReader {
 
     private mutating func readIncarnation() throws(DecodeError) -> Incarnation {
         let bootEpoch = try readVarint()
+        let nonce = try readUInt32()
         guard bootEpoch <= Incarnation.bootEpochMax, let counter = UInt32(exactly: try readVarint()) else {
             throw .invalid("incarnation")
         }
-        return Incarnation(bootEpoch: bootEpoch, counter: counter)
+        return Incarnation(bootEpoch: bootEpoch, nonce: nonce, counter: counter)
     }
 
     private mutating func readStamp() throws(DecodeError) -> SectionStamp {

@@ -19,6 +19,8 @@ package enum Message: Hashable, Sendable {
 package enum News: Hashable, Sendable {
     case rumor(Rumor)
     case section(SectionNews)
+    /// Where the sender stands. On some acks.
+    case coordinate(Coordinate)
 }
 
 /// A statement about one member's state.

@@ -120,6 +120,8 @@ package struct MemberView: Sendable {
     package let isSelf: Bool
     package let isVoter: Bool
     package let roundTrip: Duration?
+    /// Where it stands by its own measurements; the distance of two members estimates their round trip.
+    package let coordinate: Coordinate?
     package let descriptor: NodeDescriptor?
     package let health: MemberHealth?
     /// How far it has come with the channel's keys, as it said itself.
@@ -127,8 +129,8 @@ package struct MemberView: Sendable {
 
     package init(
         id: NodeID, name: String, endpoint: Endpoint, state: MemberState, incarnation: Incarnation, isSelf: Bool,
-        isVoter: Bool, roundTrip: Duration?, descriptor: NodeDescriptor?, health: MemberHealth?,
-        standing: ChannelStanding? = nil
+        isVoter: Bool, roundTrip: Duration?, coordinate: Coordinate? = nil, descriptor: NodeDescriptor?,
+        health: MemberHealth?, standing: ChannelStanding? = nil
     ) {
         self.standing = standing
         self.id = id
@@ -139,6 +141,7 @@ package struct MemberView: Sendable {
         self.isSelf = isSelf
         self.isVoter = isVoter
         self.roundTrip = roundTrip
+        self.coordinate = coordinate
         self.descriptor = descriptor
         self.health = health
     }

@@ -33,7 +33,7 @@ extension NodeBrain {
         if let place { links.noteHeard(place, at: now) }
         switch frame.kind {
         case .gossip:
-            guard let source, place != nil else { return }
+            guard place != nil else { return }
             membership.handle(frame.payload, from: peer, at: source, now: now, into: &gossipEffects)
         case .raft, .node:
             guard let place else { return }

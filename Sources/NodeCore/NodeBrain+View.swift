@@ -64,7 +64,7 @@ extension NodeBrain {
                 MemberView(
                     id: member.id, name: member.name, endpoint: member.endpoint, state: member.state,
                     incarnation: member.incarnation, isSelf: member.id == me, isVoter: voters.contains(member.id),
-                    roundTrip: membership.roundTrip(to: member.id),
+                    roundTrip: membership.roundTrip(to: member.id), coordinate: membership.coordinate(of: member.id),
                     descriptor: descriptor(of: member.id), health: makeHealth(of: member.id),
                     standing: standing(of: member.id))
             }

@@ -219,6 +219,12 @@ package struct NodeBrain: Sendable {
         switch effect {
         case .send(let payload, let id, let endpoint):
             transmit(payload, kind: .gossip, to: id, at: endpoint, now: now, into: &effects)
+        case .sendStream(let payload, let id, let endpoint):
+            effects.append(.sendStream(payload, kind: .gossip, to: id, at: endpoint))
+        case .fenced:
+            halt(
+                "another process runs with this node's key; of the two this one gave way. Stop the one that does not belong, "
+                    + "and give copies a key of their own (meshnode init)", into: &effects)
         case .memberChanged(let member):
             noteMembersChanged()
             effects.append(.event(.memberChanged(member)))

@@ -299,11 +299,12 @@ struct FaultTests {
         writer.write(TestMesh.id(number))
         writer.write(UInt8(isPersonal ? 0b101 : 0b001))
         writer.writeVarint(incarnation.bootEpoch)
+        writer.write(incarnation.nonce)
         writer.writeVarint(UInt64(incarnation.counter))
         return writer.bytes
     }
 }
 
 extension Incarnation {
-    var advanced: Incarnation { Incarnation(bootEpoch: bootEpoch, counter: counter + 1) }
+    var advanced: Incarnation { Incarnation(bootEpoch: bootEpoch, nonce: nonce, counter: counter + 1) }
 }

@@ -20,7 +20,8 @@ struct TestMesh {
     struct Datagram {
         let payload: [UInt8]
         let source: NodeID
-        let sourceEndpoint: Endpoint
+        /// Nil on a stream.
+        let sourceEndpoint: Endpoint?
         let target: NodeID
         let targetEndpoint: Endpoint
     }
@@ -39,12 +40,16 @@ struct TestMesh {
     private var random: SeededRandom
     private let config: GossipConfig
     private var endpoints: [Endpoint]
+    /// Whose key a node has: its own number's, unless it is a copy.
+    private var identities: [Int]
     private var epochs: [UInt64]
     /// Loss of every datagram, in percent.
     var lossPercent = 0
     var delay: ClosedRange<Duration> = .microseconds(200)...Duration.microseconds(900)
     /// Cut directions, by node numbers: from * 1000 + to.
     private var cuts: Set<Int> = []
+    /// Whose datagrams are lost, both ways; streams pass.
+    var blocked: Set<Int> = []
     var checksInvariants = true
     var recordsPayloads = false
     private(set) var payloads: [[UInt8]] = []
@@ -60,6 +65,7 @@ struct TestMesh {
         random = SeededRandom(seed: seed)
         self.config = config
         endpoints = (0..<count).map(Self.endpoint)
+        identities = Array(0..<count)
         epochs = Array(repeating: 1, count: count)
         let roster = (0..<(seedCount ?? count)).map {
             Contact(id: Self.id($0), name: "n\($0 + 1)", endpoint: Self.endpoint($0))
@@ -69,7 +75,7 @@ struct TestMesh {
 
     private mutating func makeCore(_ number: Int, roster: [Contact]) -> Membership {
         Membership(
-            me: Contact(id: Self.id(number), name: "n\(number + 1)", endpoint: endpoints[number]),
+            me: Contact(id: Self.id(identities[number]), name: "n\(number + 1)", endpoint: endpoints[number]),
             bootEpoch: epochs[number], config: config, seeds: roster, random: random.fork(), now: now)
     }
 
@@ -135,24 +141,31 @@ struct TestMesh {
         if checksInvariants { nodes[number].core.checkInvariants() }
         for effect in effects {
             fold(effect, of: number)
-            if case .send(let payload, let peer, let endpoint) = effect {
-                send(payload, from: number, to: peer, at: endpoint)
-            } else {
+            switch effect {
+            case .send(let payload, let peer, let endpoint):
+                send(payload, from: number, to: peer, at: endpoint, isStream: false)
+            case .sendStream(let payload, let peer, let endpoint):
+                send(payload, from: number, to: peer, at: endpoint, isStream: true)
+            case .memberChanged, .sectionChanged, .fenced:
                 events.append(Event(at: now, observer: number, effect: effect))
             }
         }
     }
 
-    private mutating func send(_ payload: [UInt8], from number: Int, to peer: NodeID, at endpoint: Endpoint) {
+    private mutating func send(
+        _ payload: [UInt8], from number: Int, to peer: NodeID, at endpoint: Endpoint, isStream: Bool
+    ) {
         precondition(payload.count <= config.payloadBytesMax, "payload of \(payload.count) bytes")
         nodes[number].bytesSent += payload.count + Self.sealingBytes
         nodes[number].payloadsSent += 1
         if recordsPayloads { payloads.append(payload) }
         let wait = random.duration(in: delay)
         guard let target = endpoints.firstIndex(of: endpoint) else { return }
-        if cuts.contains(number * 1000 + target) || random.chance(lossPercent, in: 100) { return }
+        let isLost = random.chance(lossPercent, in: 100) || blocked.contains(number) || blocked.contains(target)
+        if cuts.contains(number * 1000 + target) || isLost && !isStream { return }
         let datagram = Datagram(
-            payload: payload, source: Self.id(number), sourceEndpoint: endpoints[number], target: peer,
+            payload: payload, source: Self.id(identities[number]), sourceEndpoint: isStream ? nil : endpoints[number],
+            target: peer,
             targetEndpoint: endpoint)
         inFlight.add(datagram, at: now + wait)
     }
@@ -162,13 +175,14 @@ struct TestMesh {
         mix(UInt64(bitPattern: now.nanoseconds))
         mix(UInt64(number))
         switch effect {
-        case .send(let payload, let peer, let endpoint):
+        case .send(let payload, let peer, let endpoint), .sendStream(let payload, let peer, let endpoint):
             mix(peer.low ^ endpoint.low)
             for byte in payload { mix(UInt64(byte)) }
         case .memberChanged(let member):
             mix(member.id.low ^ member.incarnation.bootEpoch << 40 ^ UInt64(member.incarnation.counter) << 8)
             mix(UInt64(member.state.rawValue))
         case .sectionChanged(let section, let owner): mix(owner.low ^ UInt64(section.value) << 32)
+        case .fenced: mix(1)
         }
     }
 
@@ -183,6 +197,17 @@ struct TestMesh {
             Contact(id: Self.id($0), name: "n\($0 + 1)", endpoint: Self.endpoint($0))
         }
         nodes[number] = Node(core: makeCore(number, roster: roster))
+    }
+
+    /// A copy of a node's disk is started on another machine: same key, next boot epoch, own address.
+    mutating func startCopy(of number: Int) -> Int {
+        let copy = nodes.count
+        endpoints.append(Self.endpoint(copy))
+        identities.append(number)
+        epochs.append(epochs[number] + 1)
+        let roster = (0..<copy).map { Contact(id: Self.id($0), name: "n\($0 + 1)", endpoint: Self.endpoint($0)) }
+        nodes.append(Node(core: makeCore(copy, roster: roster)))
+        return copy
     }
 
     mutating func pause(_ number: Int) { nodes[number].isPaused = true }
