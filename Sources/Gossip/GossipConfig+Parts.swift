@@ -18,8 +18,10 @@ extension GossipConfig {
         package static let streams = Parts(rawValue: 16)
         /// Others' "dead" makes a member that we hold alive suspect only, so that it can still refute.
         package static let secondThoughts = Parts(rawValue: 32)
+        /// A ping without an answer is repeated once, when others are asked.
+        package static let repeats = Parts(rawValue: 64)
         package static let all: Parts = [
-            .buddies, .patience, .lastChances, .neighbours, .streams, .secondThoughts,
+            .buddies, .patience, .lastChances, .neighbours, .streams, .secondThoughts, .repeats,
         ]
     }
 

@@ -60,7 +60,7 @@ package struct GossipConfig: Sendable {
     /// The largest payload: a 1200-byte datagram less the sealing.
     package var payloadBytesMax = 1100
     /// The largest ping or ack, so that sealed ones stay within 256 bytes and refute even where large frames are lost.
-    package var probePayloadBytesMax = 170
+    package var probePayloadBytesMax = 226
     /// Members known, dead ones included. Beyond, unknown ones replace the longest dead, or are refused.
     package var membersMax = 1024
     /// Pings under way for others.
@@ -75,7 +75,7 @@ package struct GossipConfig: Sendable {
         precondition(probeTimeoutFloor > .zero && probeTimeoutFloor <= probeTimeoutMax, "probe timeouts out of order")
         precondition(payloadBytesMax >= Section.bytesMax + 64, "payload limit \(payloadBytesMax) cannot hold a section")
         precondition(payloadBytesMax <= 65_000, "payload limit \(payloadBytesMax) exceeds a datagram")
-        precondition(probePayloadBytesMax >= 162, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
+        precondition(probePayloadBytesMax >= 197, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
         precondition(smallMeshSuspicionMin <= smallMeshSuspicionMax, "suspicion timeouts out of order")
         precondition(membersMax >= 2 && gossipFanout > 0 && relaysMax > 0, "a limit is zero")
     }

@@ -34,6 +34,8 @@ package struct GossipCounters: Hashable, Sendable {
     package var payloadsSent = 0
     package var payloadBytesSent = 0
     package var digestsSent = 0
+    /// Words of members about themselves that they did not sign; ignored.
+    package var unsignedClaims = 0
     /// Claims refused because a table was full.
     package var overflows = 0
     /// Pings repeated on a stream, since no datagram was answered.

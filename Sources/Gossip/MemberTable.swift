@@ -3,6 +3,8 @@ import Primitives
 /// Everything this node keeps about one member.
 struct MemberRow: Sendable {
     var member: Member
+    /// Its own, under its incarnation, name and address, and its goodbye if it left.
+    var signature: [UInt8]
     /// Ascending by section; at most `Section.countMax`.
     private(set) var sections: [OwnedSection] = []
     /// The last authentic payload from it, whatever it said.
@@ -29,8 +31,9 @@ struct MemberRow: Sendable {
         var section: Section
     }
 
-    init(member: Member, now: Instant) {
+    init(member: Member, signature: [UInt8], now: Instant) {
         self.member = member
+        self.signature = signature
         nextProbeAt = now
         changedAt = now
     }
@@ -102,7 +105,7 @@ struct MemberTable: Sendable {
     }
 
     /// Adds an unknown member. A full table gives up its longest dead or departed row; returns nil if there is none.
-    mutating func insert(_ member: Member, now: Instant) -> Int? {
+    mutating func insert(_ member: Member, signature: [UInt8], now: Instant) -> Int? {
         if rows.count >= countMax {
             var oldest: Int?
             for index in rows.indices where !rows[index].member.state.isLive {
@@ -113,7 +116,7 @@ struct MemberTable: Sendable {
         }
         let index = lowerBound(of: member.id)
         precondition(index == rows.count || rows[index].member.id != member.id, "member \(member.id) is in the table")
-        rows.insert(MemberRow(member: member, now: now), at: index)
+        rows.insert(MemberRow(member: member, signature: signature, now: now), at: index)
         count(member.state, by: 1)
         return index
     }

@@ -60,8 +60,8 @@ extension Membership {
         var sections: [News] = []
         var isContradicted = false
         for entry in digest.entries {
-            if entry.id == id, contradict(entry.state, at: entry.incarnation, now: source.now, into: &effects) {
-                isContradicted = true
+            if entry.id == id, entry.incarnation == incarnation {
+                isContradicted = refute(entry.state, now: source.now, into: &effects)
             }
             guard let index = table.index(of: entry.id) else {
                 if digest.purpose == .offer { lacking.append(Self.unknownEntry(entry.id)) }
@@ -111,9 +111,10 @@ extension Membership {
 
     private func lacks(_ entry: Digest.Entry, at index: Int) -> Bool {
         let row = table.rows[index]
-        if row.member.id != id,
-            (row.member.incarnation, settled(row.member.state)) < (entry.incarnation, settled(entry.state))
-        {
+        if row.member.id == id {
+            // Someone says that we said more than we remember: let us see our signature.
+            if row.member.incarnation < entry.incarnation { return true }
+        } else if (row.member.incarnation, settled(row.member.state)) < (entry.incarnation, settled(entry.state)) {
             return true
         }
         return entry.sections.contains { item in

@@ -111,18 +111,28 @@ extension Membership {
         if withOwn { news.append(.rumor(rumor(about: me, withProfile: true))) }
         // Whoever is doubted hears so first, and can refute at once (Lifeguard's buddy system).
         let index = config.parts.contains(.buddies) ? table.index(of: peer) : nil
+        // A ping's kind, number and checksum take 14 bytes at most.
+        var bytesLeft = config.probePayloadBytesMax - 14 - news.reduce(0) { $0 + Self.size(of: $1) }
         if let index, table.rows[index].member.state != .alive {
-            news.append(.rumor(rumor(about: index, withProfile: false)))
+            let doubt = News.rumor(rumor(about: index, withProfile: false))
+            // Beside a very long name it has no room; then the tables' checksums tell.
+            if Self.size(of: doubt) <= bytesLeft {
+                bytesLeft -= Self.size(of: doubt)
+                news.append(doubt)
+            }
         }
         guard !isSmall, !dissemination.isEmpty else { return news }
-        // A ping's kind, number and checksum take 14 bytes at most.
-        let bytesLeft = config.probePayloadBytesMax - 14 - news.reduce(0) { $0 + Self.size(of: $1) }
         return news + takeNews(bytesMax: bytesLeft, withSections: false)
     }
 
     /// Our own record, straight to someone who believes otherwise.
     mutating func introduce(to source: Source, into effects: inout [GossipEffect]) {
-        let message = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))])
+        tell(source, about: me, into: &effects)
+    }
+
+    /// What we hold of a member, with its signature.
+    mutating func tell(_ source: Source, about index: Int, into effects: inout [GossipEffect]) {
+        let message = Message.gossip(news: [.rumor(rumor(about: index, withProfile: true))])
         send(message.encoded(), to: source, into: &effects)
     }
 
@@ -133,7 +143,8 @@ extension Membership {
         return Rumor(
             id: row.member.id, incarnation: row.member.incarnation, state: row.member.state,
             isPersonal: row.member.state == .suspect && hasAccused(index),
-            profile: withProfile ? Rumor.Profile(name: row.member.name, endpoint: row.member.endpoint) : nil)
+            profile: withProfile
+                ? Rumor.Profile(name: row.member.name, endpoint: row.member.endpoint, signature: row.signature) : nil)
     }
 
     func news(_ owned: MemberRow.OwnedSection, of owner: NodeID) -> News {

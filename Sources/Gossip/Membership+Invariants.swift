@@ -28,6 +28,7 @@ extension Membership {
 
     private func check(_ row: MemberRow) {
         let member = row.member
+        precondition(row.signature.count == Notary.signatureBytes, "what \(member.id) says of itself is not signed")
         precondition(member.incarnation.bootEpoch >= 1, "member \(member.id) has no boot epoch")
         precondition(
             (row.suspicion != nil) == (member.state == .suspect), "countdown of \(member.id), \(member.state)")

@@ -6,16 +6,17 @@ extension Membership {
     /// Takes in news. Returns true if some of it was a false claim about us that our new incarnation contradicts.
     mutating func merge(_ news: [News], from source: Source, into effects: inout [GossipEffect]) -> Bool {
         var isContradicted = false
+        for case .rumor(let rumor) in news {
+            if rumor.id != id {
+                merge(rumor, from: source, into: &effects)
+            } else if contradict(rumor, now: source.now, into: &effects) {
+                isContradicted = true
+            }
+        }
         for item in news {
             switch item {
-            case .rumor(let rumor):
-                if rumor.id == id {
-                    if contradict(rumor.state, at: rumor.incarnation, now: source.now, into: &effects) {
-                        isContradicted = true
-                    }
-                } else {
-                    merge(rumor, from: source, into: &effects)
-                }
+            case .rumor: break
+            // After the rumors: a section counts only under a life that is known.
             case .section(let news): merge(news, now: source.now, into: &effects)
             case .coordinate(let place):
                 if let index = table.index(of: source.peer) { table.rows[index].coordinate = place }
@@ -34,11 +35,16 @@ extension Membership {
         // Others' verdict does not count against our own ears; the member, told by our next ping, refutes it.
         let isPatient = config.parts.contains(.patience)
         if rumor.state == .dead, age == .equal, isPatient, isHeardUnderSuspicion(index) { return }
+        // A member that was restored from an older disk is shown its own later word, and goes past it.
+        if age == .older, source.peer == rumor.id { tell(source, about: index, into: &effects) }
         if var state = Precedence.resolve(held: held.state, claim: rumor.state, age: age) {
+            let isOwnWord = age == .newer || state == .left
+            guard !isOwnWord || isSigned(rumor) else { return }
             if rumor.state == .dead, !config.parts.contains(.secondThoughts) { state = .dead }
-            if let profile = rumor.profile, age == .newer {
+            if let profile = rumor.profile, isOwnWord {
                 table.rows[index].member.name = profile.name
                 table.rows[index].member.endpoint = profile.endpoint
+                table.rows[index].signature = profile.signature
             }
             change(index, to: state, at: rumor.incarnation, now: source.now, into: &effects)
             // A new suspect is probed by everyone at once: accusers see it twice, bystanders form their own view.
@@ -52,13 +58,19 @@ extension Membership {
         }
     }
 
+    private mutating func isSigned(_ rumor: Rumor) -> Bool {
+        let isSigned = notary.isSigned(rumor)
+        if !isSigned { counters.unsignedClaims += 1 }
+        return isSigned
+    }
+
     /// A member we did not know. Without name and address there is nothing to hold on to.
     private mutating func learn(_ rumor: Rumor, from source: Source, into effects: inout [GossipEffect]) {
-        guard let profile = rumor.profile else { return }
+        guard let profile = rumor.profile, isSigned(rumor) else { return }
         let state: MemberState = rumor.state == .suspect ? .alive : rumor.state
         let member = Member(
             id: rumor.id, name: profile.name, endpoint: profile.endpoint, incarnation: rumor.incarnation, state: state)
-        guard let index = table.insert(member, now: source.now) else {
+        guard let index = table.insert(member, signature: profile.signature, now: source.now) else {
             counters.overflows += 1
             return
         }
@@ -81,7 +93,7 @@ extension Membership {
             return
         }
         guard let index = table.index(of: news.owner),
-            news.stamp.bootEpoch >= table.rows[index].member.incarnation.bootEpoch
+            news.stamp.bootEpoch == table.rows[index].member.incarnation.bootEpoch
         else { return }
         let section = Section(
             bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
@@ -133,29 +145,32 @@ extension Membership {
 
     // MARK: - Claims about us
 
-    /// Someone holds a word of ours that we did not say, or doubts one that we did. Returns true if it is now refuted.
+    /// Someone holds a word of ours that we do not remember, or doubts one that we do. Returns true if it is now refuted.
     ///
-    /// A claim ahead of us is never answered by following its counter: whoever says it could drive it to the end. Either
-    /// our disk was restored to an older state or it is a lie; a new epoch answers both. The same answers another life
-    /// of our own epoch, whichever came first. A life that goes on overtaking us is no memory, but a running copy.
-    mutating func contradict(
-        _ state: MemberState, at incarnation: Incarnation, now: Instant, into effects: inout [GossipEffect]
-    ) -> Bool {
-        let own = self.incarnation
-        let isOtherLife = incarnation.bootEpoch == own.bootEpoch && incarnation.nonce != own.nonce
-        guard incarnation > own || isOtherLife || incarnation == own && state != .alive else { return false }
-        if incarnation != own {
-            if incarnation > own, isFencedOff(by: incarnation) {
-                isFenced = true
-                nextDeadline = .distantFuture
-                effects.append(.fenced)
-                return false
-            }
-            renew(to: afterEpoch(incarnation.bootEpoch), now: now, into: &effects)
-        } else {
-            if state == .suspect { health.worsen() }
-            renew(to: own.next, now: now, into: &effects)
+    /// A word that carries our signature and is ahead of us comes from a disk before it was restored to an older state, or
+    /// from another running copy; a new epoch answers both, and another life of our own epoch, whichever came first. A
+    /// life that goes on overtaking us is no memory, but a copy. Without our signature it is a lie, and not answered.
+    private mutating func contradict(_ rumor: Rumor, now: Instant, into effects: inout [GossipEffect]) -> Bool {
+        let own = incarnation
+        guard rumor.incarnation != own else { return refute(rumor.state, now: now, into: &effects) }
+        let isOtherLife = rumor.incarnation.bootEpoch == own.bootEpoch && rumor.incarnation.nonce != own.nonce
+        guard rumor.incarnation > own || isOtherLife, isSigned(rumor) else { return false }
+        if rumor.incarnation > own, isFencedOff(by: rumor.incarnation) {
+            isFenced = true
+            nextDeadline = .distantFuture
+            effects.append(.fenced)
+            return false
         }
+        renew(to: afterEpoch(rumor.incarnation.bootEpoch), now: now, into: &effects)
+        counters.refutations += 1
+        return true
+    }
+
+    /// Someone doubts our present incarnation: the next one answers (SWIM §4.2).
+    mutating func refute(_ state: MemberState, now: Instant, into effects: inout [GossipEffect]) -> Bool {
+        guard state != .alive else { return false }
+        if state == .suspect { health.worsen() }
+        renew(to: incarnation.next, now: now, into: &effects)
         counters.refutations += 1
         return true
     }
@@ -182,6 +197,7 @@ extension Membership {
         let before = self.incarnation
         guard incarnation > before else { return }
         change(me, to: .alive, at: incarnation, now: now, into: &effects)
+        table.rows[me].signature = notary.sign(table.rows[me].member)
         spread(me, isUrgent: true, now: now)
         guard incarnation.bootEpoch > before.bootEpoch else { return }
         for owned in table.rows[me].sections {
@@ -190,13 +206,14 @@ extension Membership {
         }
     }
 
-    /// Someone holds a section of ours that is newer than what we remember publishing. As with incarnations, the answer is
-    /// a new epoch and never a count past theirs.
+    /// Someone holds a section of this epoch of ours that is newer than what we remember publishing. As with incarnations,
+    /// the answer is a new epoch and never a count past theirs. Epochs ahead of us are believed by nobody until they see our
+    /// signature.
     private mutating func reclaim(
         _ section: SectionID, from stamp: SectionStamp, now: Instant, into effects: inout [GossipEffect]
     ) {
         let own = table.rows[me].section(section)?.stamp ?? .none
-        guard stamp.bootEpoch >= incarnation.bootEpoch, stamp > own else { return }
+        guard stamp.bootEpoch == incarnation.bootEpoch, stamp > own else { return }
         renew(to: afterEpoch(stamp.bootEpoch), now: now, into: &effects)
     }
 

@@ -116,6 +116,12 @@ extension Membership {
             counters.streamProbes += 1
             sendPing(probe.sequence, to: index, onStream: true, into: &effects)
         }
+        // One lost datagram makes no suspect: where a tenth is lost, a fifth of all pings goes unanswered.
+        if config.parts.contains(.repeats), probe.sentAt < now {
+            let sequence = nextSequence()
+            probe.repeated = (sequence, now)
+            sendPing(sequence, to: index, onStream: false, into: &effects)
+        }
         random.shuffle(&candidates)
         var wait = timeout(of: index)
         for proxy in candidates.prefix(config.indirectProbes) {
@@ -193,13 +199,13 @@ extension Membership {
     /// A stream's answer measures no path: it may have waited for a connection.
     private mutating func acknowledge(_ index: Int, sequence: UInt32, by source: Source) {
         let now = source.now
-        if let probe = table.rows[index].probe, probe.sequence == sequence {
+        if let sentAt = table.rows[index].probe?.sentAt(sequence) {
             counters.acks += 1
             table.rows[index].ackedAt = now
             table.rows[index].usesStream = source.isStream
             health.improve()
             table.rows[index].endProbe()
-            if !source.isStream { measure(now - probe.sentAt, to: index) }
+            if !source.isStream { measure(now - sentAt, to: index) }
             table.rows[index].nextProbeAt = now + accepted(silenceAccepted)
         } else if let late = table.rows[index].lateProbe, late.sequence == sequence, !source.isStream {
             table.rows[index].usesStream = false
@@ -247,8 +253,11 @@ extension Membership {
             return
         }
         let relaySequence: UInt32
-        if isSmall, table.rows[index].member.state.isLive, table.rows[index].probe == nil {
-            // In a small mesh the question is also ours: everyone comes to its own verdict at the same time.
+        if isSmall, table.rows[index].member.state.isLive, table.rows[index].probe == nil,
+            source.now - (table.rows[index].ackedAt ?? startedAt) >= config.probeTimeoutFloor
+        {
+            // In a small mesh the question is also ours: everyone comes to its own verdict at the same time. But not if it
+            // was just answered, or the questions of all would raise each other for ever.
             startProbe(of: index, isUrgent: true, now: source.now, into: &effects)
             relaySequence = lastProbeSequence(of: index)
         } else {

@@ -22,6 +22,8 @@ package struct Membership: Sendable {
     /// Our own id.
     package let id: NodeID
     let config: GossipConfig
+    /// Signs our word and checks others'. Replaced when the mesh's roster changes.
+    package var notary: Notary
     /// Tells this life from others of the same id.
     let bootNonce: UInt32
     let startedAt: Instant
@@ -75,12 +77,14 @@ package struct Membership: Sendable {
     ///   - bootEpoch: from our disk, larger at every start; 0 counts as 1.
     ///   - seeds: members to call until they are found; our own entry is ignored.
     package init(
-        me: Contact, bootEpoch: UInt64, config: GossipConfig, seeds: [Contact], random: SeededRandom, now: Instant
+        me: Contact, bootEpoch: UInt64, config: GossipConfig, seeds: [Contact], notary: Notary, random: SeededRandom,
+        now: Instant
     ) {
         config.validate()
         precondition(bootEpoch <= Incarnation.bootEpochMax, "boot epoch \(bootEpoch) is too large")
         id = me.id
         self.config = config
+        self.notary = notary
         self.random = random
         bootNonce = UInt32(truncatingIfNeeded: self.random.next())
         lastContact = me.id
@@ -97,8 +101,8 @@ package struct Membership: Sendable {
         heardAnyoneAt = now
         nextDeadline = now
         let incarnation = Incarnation(bootEpoch: max(1, bootEpoch), nonce: bootNonce, counter: 0)
-        _ = table.insert(
-            Member(id: me.id, name: me.name, endpoint: me.endpoint, incarnation: incarnation, state: .alive), now: now)
+        let own = Member(id: me.id, name: me.name, endpoint: me.endpoint, incarnation: incarnation, state: .alive)
+        _ = table.insert(own, signature: notary.sign(own), now: now)
         reviewContacts()
     }
 
@@ -189,6 +193,7 @@ package struct Membership: Sendable {
     package mutating func leave(now: Instant, into effects: inout [GossipEffect]) {
         guard takesPart else { return }
         table.setState(.left, of: me)
+        table.rows[me].signature = notary.sign(table.rows[me].member)
         cachedChecksum = nil
         let goodbye = Message.gossip(news: [.rumor(rumor(about: me, withProfile: true))]).encoded()
         for index in table.indices where index != me && table.rows[index].member.state.isLive {

@@ -10,7 +10,7 @@ import Primitives
 ///     gossip        6 | news*
 ///     digest        7 | purpose:1 | first:16 | last:16 | entry*
 ///
-///     rumor         1 | id:16 | flags:1 | epoch | nonce:4 | counter | [name | endpoint:18]
+///     rumor         1 | id:16 | flags:1 | epoch | nonce:4 | counter | [name | endpoint:18 | signature:64]
 ///     section       2 | owner:16 | section:1 | epoch | version | bytes
 ///     coordinate    3 | 4 components:4 | height:4 | error:2
 ///     entry         id:16 | flags:1 | epoch | nonce:4 | counter | count | (section:1 | epoch | version)*
@@ -104,6 +104,7 @@ extension ByteWriter {
             if let profile = rumor.profile {
                 write(profile.name)
                 write(profile.endpoint)
+                writeRaw(profile.signature)
             }
         case .section(let news):
             write(NewsKind.section.rawValue)
@@ -135,7 +136,7 @@ extension ByteWriter {
         for entry in digest.entries { write(entry) }
     }
 
-    private mutating func write(_ incarnation: Incarnation) {
+    mutating func write(_ incarnation: Incarnation) {
         writeVarint(incarnation.bootEpoch)
         write(incarnation.nonce)
         writeVarint(UInt64(incarnation.counter))
@@ -179,7 +180,9 @@ extension ByteReader {
         guard incarnation.bootEpoch > 0 else { throw .invalid("boot epoch") }
         var profile: Rumor.Profile?
         if flags & RumorFlag.profile != 0 {
-            profile = Rumor.Profile(name: try readString(limit: Member.nameBytesMax), endpoint: try readEndpoint())
+            profile = Rumor.Profile(
+                name: try readString(limit: Member.nameBytesMax), endpoint: try readEndpoint(),
+                signature: try readRaw(Notary.signatureBytes))
         }
         return Rumor(id: id, incarnation: incarnation, state: state, isPersonal: isPersonal, profile: profile)
     }

@@ -36,6 +36,8 @@ package struct Rumor: Hashable, Sendable {
     package struct Profile: Hashable, Sendable {
         package let name: String
         package let endpoint: Endpoint
+        /// The member's own, of `Notary.signatureBytes`.
+        package let signature: [UInt8]
     }
 }
 

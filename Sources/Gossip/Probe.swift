@@ -4,6 +4,7 @@ import Primitives
 ///
 ///     sent ---------- directDeadline ---------------- verdictDeadline
 ///      ping  (silence)  ping-req to k others  (silence)  the member is suspected
+///                       a second ping, and one on a stream
 ///
 /// An urgent probe, of a member that someone else already doubts, asks the others at once.
 struct Probe: Sendable {
@@ -16,6 +17,14 @@ struct Probe: Sendable {
     /// Of these, who owes us an answer still, if only that it got none (Lifeguard's nack).
     var owing: [NodeID] = []
     var isIndirect = false
+    /// The second ping: numbered on its own, so that its answer measures the path and not the wait before it.
+    var repeated: (sequence: UInt32, sentAt: Instant)?
+
+    /// When the ping with this number left; nil if it is not one of ours.
+    func sentAt(_ sequence: UInt32) -> Instant? {
+        if sequence == self.sequence { return sentAt }
+        return repeated.flatMap { $0.sequence == sequence ? $0.sentAt : nil }
+    }
 
     var deadline: Instant { isIndirect ? verdictDeadline : directDeadline }
 }

@@ -99,6 +99,7 @@ extension NodeBrain {
         hearNextAt += Array(repeating: Instant.zero, count: count - hearNextAt.count)
         links.grow(to: count)
         replicas.adopt(roster)
+        membership.notary = Notary(roster, sign: signatures.sign, check: signatures.check)
         adoptPeers()
         if isNews { effects.append(.keepRoster(table.encoded())) }
         // Streams take their keys from what is kept.

@@ -44,6 +44,8 @@ package struct NodeBrain: Sendable {
     var duties = PrimaryDuties()
     var membershipDuties = MembershipDuties()
     let meshOrigin: MeshOrigin
+    /// The roster's notary is made of these.
+    let signatures: (sign: Notary.Sign, check: MeshOrigin.Check)
     var keys = KeyKeeping()
     var replicas: ReplicaBook
     var links: PeerLinks
@@ -79,12 +81,15 @@ package struct NodeBrain: Sendable {
         featureLevel = setup.featureLevel
         timeoutPolicy = setup.electionTimeout
         meshOrigin = setup.origin
+        signatures = (setup.sign, setup.checkSignature)
         replicas = ReplicaBook(roster: setup.roster)
         links = PeerLinks(count: setup.roster.entries.count)
         self.sealer = sealer
         membership = Membership(
             me: Contact(id: setup.me, name: setup.name, endpoint: setup.endpoint), bootEpoch: setup.bootEpoch,
-            config: setup.gossip, seeds: setup.contacts, random: self.random.fork(), now: now)
+            config: setup.gossip, seeds: setup.contacts,
+            notary: Notary(setup.roster, sign: setup.sign, check: setup.checkSignature), random: self.random.fork(),
+            now: now)
         consensus = Consensus(
             replica: setup.replica, genesis: setup.roster.configuration, config: setup.raft,
             recovered: RecoveredLog(recovery), random: self.random.fork(), now: now)

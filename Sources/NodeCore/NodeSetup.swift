@@ -14,6 +14,9 @@ package struct NodeSetup: Sendable {
     package let roster: Roster
     /// Whose keys signatures are checked with besides the log's: those of the genesis.
     let origin: MeshOrigin
+    /// Makes this node's signature, and checks anybody's.
+    let sign: Notary.Sign
+    let checkSignature: MeshOrigin.Check
     /// Which replica this data directory is: the roster's, unless it was made anew since.
     package let replica: ReplicaID
     /// What this program understands.
@@ -25,14 +28,17 @@ package struct NodeSetup: Sendable {
     package let raft: RaftConfig
     package let gossip: GossipConfig
     package let timing: NodeTiming
-    /// `contacts` are the other roster members with an address to start from.
+    /// `contacts` are the other roster members with an address to start from; `sign` signs with this node's key.
     package init(
         me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
         descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig, replica: ReplicaID? = nil,
         featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil,
+        sign: @escaping Notary.Sign,
         checkSignature: @escaping MeshOrigin.Check = { Identity.verify($0, of: $1, by: $2) }
     ) {
         origin = MeshOrigin(roster, check: checkSignature)
+        self.sign = sign
+        self.checkSignature = checkSignature
         self.electionTimeout = electionTimeout ?? .pinned(raft.electionTimeout)
         guard let bound = roster.entry(of: me)?.replica else {
             preconditionFailure("node \(me) is not in its own roster")

@@ -252,6 +252,7 @@ struct Provision: Sendable {
                 http: Endpoint(ipv4: 10, 0, 0, 1, port: 3000), trustClass: .core, rank: node.rank, version: "simulated",
                 verificationKey: Array(repeating: 0, count: 32), servesTLS: false),
             raft: raft, gossip: gossip, replica: node.replica, featureLevel: node.featureLevel,
-            electionTimeout: electionTimeout, checkSignature: StandInSignature.check)
+            electionTimeout: electionTimeout, sign: { [id = node.id] in StandInSignature.sign($0, by: id) },
+            checkSignature: StandInSignature.check)
     }
 }

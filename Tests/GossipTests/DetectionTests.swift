@@ -70,6 +70,20 @@ struct DetectionTests {
         }
     }
 
+    @Test("one doubt makes some dozens of messages, not questions that raise each other for ever", arguments: [0, 500])
+    func questionsEnd(microseconds: Int) {
+        for seed in 0..<20 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.delay = .microseconds(microseconds)...Duration.microseconds(microseconds)
+            mesh.run(.seconds(10))
+            mesh.resetTraffic()
+            mesh.input(0) { $0.noteLostConnection(to: TestMesh.id(4), now: $1, into: &$2) }
+            mesh.run(.milliseconds(300))
+            let sent = mesh.nodes.reduce(0) { $0 + $1.payloadsSent }
+            #expect(sent <= 60, "seed \(seed): \(sent) payloads")
+        }
+    }
+
     @Test("an idle node of five, and of fifty, sends about 400 bytes a second", arguments: [1, 2, 5, 8, 50])
     func idleTraffic(count: Int) {
         var mesh = TestMesh(count: count, seed: 7)

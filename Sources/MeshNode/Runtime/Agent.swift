@@ -136,6 +136,7 @@ struct Agent {
                 roster: data.roster, electionTimeout: config.raft.electionTimeout,
                 heartbeatInterval: config.raft.heartbeatInterval),
             gossip: gossip, replica: replica,
-            electionTimeout: config.raft.electionTimeoutMin.map { ElectionTimeoutPolicy.measured($0...(.seconds(10))) })
+            electionTimeout: config.raft.electionTimeoutMin.map { ElectionTimeoutPolicy.measured($0...(.seconds(10))) },
+            sign: { [identity = data.identity] in identity.sign($0) })
     }
 }

@@ -1,0 +1,52 @@
+import Primitives
+
+/// Puts a member's signature under what it says of itself, and checks that of others. Whoever passes a word on cannot
+/// change it: nobody is given an incarnation, an address or a goodbye that it did not choose, and no member can be made
+/// to contradict, or to give way to, a life that never was.
+///
+///     statement   id:16 | epoch | nonce:4 | counter | left:1 | name | endpoint:18
+///
+/// This module knows no cryptography; whoever builds the core brings it, and binds statements to the cluster.
+package struct Notary: Sendable {
+    package static let signatureBytes = 64
+
+    /// Signs with our own key.
+    package typealias Sign = @Sendable (_ statement: [UInt8]) -> [UInt8]
+    /// False too for a signer whose key is not known.
+    package typealias Check = @Sendable (_ signature: [UInt8], _ statement: [UInt8], _ signer: NodeID) -> Bool
+
+    private let sign: Sign
+    private let check: Check
+
+    package init(sign: @escaping Sign, check: @escaping Check) {
+        self.sign = sign
+        self.check = check
+    }
+
+    /// The owner's signature under its present word.
+    func sign(_ own: Member) -> [UInt8] {
+        let signature = sign(Self.statement(own))
+        precondition(signature.count == Self.signatureBytes, "a signature of \(signature.count) bytes")
+        return signature
+    }
+
+    /// Whether the member a rumor is about said so itself: that it lives, or leaves, under this incarnation and at this
+    /// address. What others think of it, `suspect` or `dead`, is not its own word and not covered.
+    func isSigned(_ rumor: Rumor) -> Bool {
+        guard let profile = rumor.profile else { return false }
+        let member = Member(
+            id: rumor.id, name: profile.name, endpoint: profile.endpoint, incarnation: rumor.incarnation,
+            state: rumor.state)
+        return check(profile.signature, Self.statement(member), rumor.id)
+    }
+
+    private static func statement(_ member: Member) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(member.id)
+        writer.write(member.incarnation)
+        writer.write(member.state == .left)
+        writer.write(member.name)
+        writer.write(member.endpoint)
+        return writer.bytes
+    }
+}
