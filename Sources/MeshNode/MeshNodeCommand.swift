@@ -24,9 +24,8 @@ struct MeshNodeCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "The Mesh",
                 subcommands: [
-                    StatusCommand.self, MembersCommand.self, EventsCommand.self, RouteCommand.self, ValuesCommand.self,
-                    LocksCommand.self, TokenCommand.self, RevokeCommand.self,
-                    SecretCommand.self,
+                    StatusCommand.self, MembersCommand.self, RoundTripCommand.self, EventsCommand.self, RouteCommand.self,
+                    ValuesCommand.self, LocksCommand.self, TokenCommand.self, RevokeCommand.self, SecretCommand.self,
                 ]),
             CommandGroup(name: "People", subcommands: [UsersCommand.self, SessionsCommand.self, KeysCommand.self]),
             CommandGroup(name: "Trying It", subcommands: [DemoCommand.self, SimulateCommand.self, BenchCommand.self]),

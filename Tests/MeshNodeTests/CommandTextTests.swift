@@ -19,6 +19,32 @@ struct CommandTextTests {
         #expect(TextTable(["key"]).lines(ifEmpty: "none") == ["none"])
     }
 
+    @Test("rtt tells the distance of two coordinates, how sure it is, and what the asked node measured itself")
+    func roundTrip() throws {
+        let status = try JSONParser.parse(
+            Array(
+                #"""
+                {"node":"aurora","members":[
+                {"name":"aurora","round_trip_ms":null,
+                 "coordinate":{"position_ms":[0,0,0,0],"height_ms":0.5,"error":0.1}},
+                {"name":"sark","round_trip_ms":6.25,"coordinate":{"position_ms":[3,4,0,0],"height_ms":1.5,"error":0.25}},
+                {"name":"flynn","round_trip_ms":2,"coordinate":{"position_ms":[3,0,0,0],"height_ms":0.5,"error":0.2}},
+                {"name":"tron","round_trip_ms":null,"coordinate":null}]}
+                """#.utf8))
+        #expect(
+            try RoundTripEstimate(between: "sark", and: nil, in: status).lines == [
+                "7.00 ms between sark and aurora, by their coordinates (expected error 25 %)",
+                "6.25 ms measured by the asked node",
+            ])
+        #expect(
+            try RoundTripEstimate(between: "sark", and: "flynn", in: status).lines == [
+                "6.00 ms between sark and flynn, by their coordinates (expected error 25 %)"
+            ])
+        #expect(throws: (any Error).self) { try RoundTripEstimate(between: "sark", and: "sark", in: status) }
+        #expect(throws: (any Error).self) { try RoundTripEstimate(between: "sark", and: "tron", in: status) }
+        #expect(throws: (any Error).self) { try RoundTripEstimate(between: "ram", and: nil, in: status) }
+    }
+
     @Test("what others wrote cannot steer the terminal")
     func harmless() {
         #expect(TextTable.harmless("\u{1B}[2Jx\ny\u{9B}1m\u{202E}z") == "?[2Jx?y?1m?z")

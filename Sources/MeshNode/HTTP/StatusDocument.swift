@@ -71,8 +71,21 @@ struct StatusDocument {
         text.field("incarnation", member.incarnation.description)
         text.key("round_trip_ms")
         if let span = member.roundTrip { text.value(span.inSeconds * 1000) } else { text.null() }
+        text.key("coordinate")
+        if let place = member.coordinate { write(place, &text) } else { text.null() }
         text.key("health")
         if let health = member.health { write(health, &text) } else { text.null() }
+        text.close("}")
+    }
+
+    private func write(_ place: Coordinate, _ text: inout JSONText) {
+        text.open("{")
+        text.key("position_ms")
+        text.open("[")
+        for index in 0..<4 { text.value(place.position[index] / 1000) }
+        text.close("]")
+        text.field("height_ms", place.height / 1000)
+        text.field("error", place.error)
         text.close("}")
     }
 
