@@ -77,6 +77,7 @@ struct MemberTable: Sendable {
     private(set) var liveCount = 0
     /// Members alive, us included.
     private(set) var aliveCount = 0
+    private(set) var deadCount = 0
 
     init(countMax: Int) { self.countMax = countMax }
 
@@ -112,6 +113,7 @@ struct MemberTable: Sendable {
                 if oldest.map({ rows[index].changedAt < rows[$0].changedAt }) ?? true { oldest = index }
             }
             guard let oldest else { return nil }
+            count(rows[oldest].member.state, by: -1)
             rows.remove(at: oldest)
         }
         let index = lowerBound(of: member.id)
@@ -124,5 +126,6 @@ struct MemberTable: Sendable {
     private mutating func count(_ state: MemberState, by change: Int) {
         if state.isLive { liveCount += change }
         if state == .alive { aliveCount += change }
+        if state == .dead { deadCount += change }
     }
 }

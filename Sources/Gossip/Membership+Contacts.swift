@@ -7,8 +7,7 @@ import Primitives
 extension Membership {
     /// Call after a member appeared or changed state.
     mutating func reviewContacts() {
-        hasContacts =
-            table.rows.contains { $0.member.state == .dead } || seeds.contains { table.index(of: $0.id) == nil }
+        hasContacts = table.deadCount > 0 || seeds.contains { table.index(of: $0.id) == nil }
     }
 
     mutating func tickContacts(now: Instant, into effects: inout [GossipEffect]) {

@@ -10,6 +10,7 @@ extension Membership {
         }
         precondition(table.liveCount == rows.count { $0.member.state.isLive }, "live count \(table.liveCount) is wrong")
         precondition(table.aliveCount == rows.count { $0.member.state == .alive }, "alive count is wrong")
+        precondition(table.deadCount == rows.count { $0.member.state == .dead }, "dead count is wrong")
         for row in rows { check(row) }
         let own = rows[me]
         precondition(own.member.state == (hasLeft ? .left : .alive), "we hold ourselves \(own.member.state)")

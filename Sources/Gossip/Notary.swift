@@ -24,20 +24,24 @@ package struct Notary: Sendable {
     }
 
     /// The owner's signature under its present word.
-    func sign(_ own: Member) -> [UInt8] {
+    package func sign(_ own: Member) -> [UInt8] {
         let signature = sign(Self.statement(own))
         precondition(signature.count == Self.signatureBytes, "a signature of \(signature.count) bytes")
         return signature
     }
 
-    /// Whether the member a rumor is about said so itself: that it lives, or leaves, under this incarnation and at this
-    /// address. What others think of it, `suspect` or `dead`, is not its own word and not covered.
+    /// Whether the member said so itself: that it lives, or leaves, under this incarnation and at this address. What
+    /// others think of it, `suspect` or `dead`, is not its own word and not covered.
+    package func isGenuine(_ signature: [UInt8], of member: Member) -> Bool {
+        check(signature, Self.statement(member), member.id)
+    }
+
     func isSigned(_ rumor: Rumor) -> Bool {
         guard let profile = rumor.profile else { return false }
         let member = Member(
             id: rumor.id, name: profile.name, endpoint: profile.endpoint, incarnation: rumor.incarnation,
             state: rumor.state)
-        return check(profile.signature, Self.statement(member), rumor.id)
+        return isGenuine(profile.signature, of: member)
     }
 
     private static func statement(_ member: Member) -> [UInt8] {

@@ -55,9 +55,12 @@ struct SignatureTests {
         mesh.run(.seconds(5))
         // Kind of news, id, flags, epoch, nonce, counter, name "n4", endpoint, signature.
         let header = 2 + NodeID.byteCount + 1 + 1 + 4 + 1 + 3
-        let start = [1] + TestMesh.id(3).bytes + [0b1000, 1]
+        var start = ByteWriter()
+        start.write(UInt8(1))
+        start.write(TestMesh.id(3))
+        start.writeRaw([0b1000, 1])
         let found = mesh.payloads.lazy.compactMap { payload in
-            payload.indices.first { payload[$0...].starts(with: start) }.map { payload[$0...] }
+            payload.indices.first { payload[$0...].starts(with: start.bytes) }.map { payload[$0...] }
         }
         let genuine = [6] + Array(try #require(found.first).prefix(header - 1 + 18 + Notary.signatureBytes))
         for position in 0...18 {

@@ -28,6 +28,12 @@ struct BenchGossip: ParsableCommand {
     @Option(help: "Length of the partition of 'heal', in minutes.")
     var minutes = 1
 
+    @Option(parsing: .upToNextOption, help: "Of 'grid': how many members hold their messages, one or more of them.")
+    var anomalous = [1, 4, 8, 16, 32]
+
+    @Option(parsing: .upToNextOption, help: "Of 'grid': ours, swim, lifeguard.")
+    var profiles = GossipProfile.allCases
+
     @Option(help: "Planes of 'planes'.")
     var planes = 30
 
@@ -36,6 +42,7 @@ struct BenchGossip: ParsableCommand {
 
     func validate() throws {
         guard 5...1000 ~= members else { throw ValidationError("--members takes 5 to 1000") }
+        guard anomalous.allSatisfy({ 1...127 ~= $0 }) else { throw ValidationError("--anomalous takes 1 to 127") }
         guard 3...1000 ~= planes else { throw ValidationError("--planes takes 3 to 1000") }
         guard 1...10_000 ~= hours else { throw ValidationError("--hours takes 1 to 10,000") }
         guard 1...100_000 ~= minutes else { throw ValidationError("--minutes takes 1 to 100,000") }
@@ -97,7 +104,8 @@ struct BenchGossip: ParsableCommand {
     private func runGrid() throws {
         var grid = LifeguardGrid()
         grid.seed = seed
-        for profile in GossipProfile.allCases {
+        grid.anomalous = anomalous
+        for profile in profiles {
             let mesh = grid.makeMesh(profile)
             var sum = LifeguardGrid.Outcome()
             for cell in grid.cells {
@@ -133,3 +141,5 @@ struct BenchGossip: ParsableCommand {
         }
     }
 }
+
+extension GossipProfile: ExpressibleByArgument {}

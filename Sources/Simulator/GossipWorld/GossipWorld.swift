@@ -54,7 +54,8 @@ package struct GossipWorld: Sendable {
     }
 
     private enum Event: Sendable {
-        case deliver(Parcel)
+        /// A place in `inFlight`: the queue moves its events often, and cheaply if they hold no memory.
+        case deliver(Int)
         case wake(Int, life: Int)
         case change(Int, Condition)
     }
@@ -95,6 +96,8 @@ package struct GossipWorld: Sendable {
     var places: [Endpoint: Int] = [:]
     private var epochs: [UInt64]
     private var queue = DeadlineQueue<Event>()
+    private var inFlight: [Parcel?] = []
+    private var freePlaces: [Int] = []
 
     /// - Parameter seedCount: how many members, the first ones, everybody's roster names.
     package init(count: Int, seed: UInt64, config: GossipConfig = GossipConfig(), seedCount: Int = 3) {
@@ -163,7 +166,7 @@ package struct GossipWorld: Sendable {
         now = max(now, deadline)
         steps += 1
         switch event {
-        case .deliver(let parcel): deliver(parcel)
+        case .deliver(let place): if let parcel = take(place) { deliver(parcel) }
         case .wake(let number, let life):
             guard nodes[number].life == life, nodes[number].wakeAt == deadline else { return true }
             nodes[number].wakeAt = .distantFuture
@@ -253,7 +256,22 @@ package struct GossipWorld: Sendable {
         let wait =
             delays.isEmpty ? random.duration(in: delay) : delays[parcel.from * nodes.count + parcel.to]
         guard passes(parcel) else { return }
-        queue.add(.deliver(parcel), at: now + wait)
+        queue.add(.deliver(put(parcel)), at: now + wait)
+    }
+
+    private mutating func put(_ parcel: Parcel) -> Int {
+        if let place = freePlaces.popLast() {
+            inFlight[place] = parcel
+            return place
+        }
+        inFlight.append(parcel)
+        return inFlight.count - 1
+    }
+
+    private mutating func take(_ place: Int) -> Parcel? {
+        freePlaces.append(place)
+        defer { inFlight[place] = nil }
+        return inFlight[place]
     }
 
     private mutating func passes(_ parcel: Parcel) -> Bool {
