@@ -22,6 +22,7 @@ struct Proof {
         var arguments = Array(CommandLine.arguments.dropFirst())
         let command = arguments.isEmpty ? "" : arguments.removeFirst()
         do {
+            if arguments.contains("--help") || ["", "help", "--help", "-h"].contains(command) { return print(usage) }
             switch command {
             case "swarm": try TrapWatch(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
             case "swarm-part":
@@ -45,7 +46,10 @@ struct Proof {
             case "trace":
                 guard arguments.count >= 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
                 try TraceWriter.write(seed: seed, to: arguments[1], bug: option("--bug", in: arguments))
-            case "speed": try await SpeedTest(minutes: arguments.first.flatMap(Int.init) ?? 30).run()
+            case "speed":
+                let minutes = arguments.first.map { Int($0) ?? 0 } ?? 30
+                guard minutes > 0 else { throw ProofError(usage) }
+                try await SpeedTest(minutes: minutes).run()
             default: throw ProofError(usage)
             }
         } catch {

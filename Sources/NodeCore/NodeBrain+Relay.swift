@@ -11,33 +11,43 @@ import SecureChannel
 // `deaf` says that the origin hears nothing directly, so that the target answers around the link too. Without it two
 // peers would keep each other relaying for ever after the link is mended.
 //
+// What is too large for a datagram, by itself or wrapped, takes the same two steps on the streams to and from the relay.
+//
 // The inner frame is sealed by its origin for its target: a relay can delay or drop it, and neither read nor forge. What
 // arrives as `.relayed` is opened once more and may only be a handshake, consensus or a request between brains, so nothing
-// is ever passed on twice. Handshakes go around as well: a link may break for longer than a session lasts. With five voters every member of a connected majority can lead this way: in any connected graph on
-// three or more of five nodes, each of them reaches a majority within two hops.
+// is ever passed on twice. Handshakes go around as well: a link may break for longer than a session lasts. With five voters
+// every member of a connected majority can lead this way: in any connected graph on three or more of five nodes, each of
+// them reaches a majority within two hops.
 extension NodeBrain {
-    /// Bytes of id and flag in front of the inner frame.
-    private static let wrappingBytes = NodeID.byteCount + 1
-
-    /// A frame that fits a datagram once more.
-    private var relayedFrameMax: Int { NodeTiming.datagramBytesMax - sealer.overhead - Self.wrappingBytes }
-
-    /// Sends what was sent directly also around the direct link if that is silent. Returns whether it is. The very frame:
-    /// sealed apart, the copies would be two to their target, which might refuse one of them and append the other.
-    /// - Parameter frame: nil if there is none, or on a stream.
-    mutating func sendAround(
-        _ frame: [UInt8]?, to place: Int, now: Instant, into effects: inout [NodeEffect]
-    ) -> Bool {
-        links.noteSent(place, at: now)
-        guard links.isSilent(place, after: timing.electionTimeout, at: now) else { return false }
+    /// Sends what was sent directly also around the direct link. The very frame: sealed apart, the copies would be two to
+    /// their target, which might refuse one of them and append the other.
+    mutating func sendAround(_ frame: [UInt8], to place: Int, now: Instant, into effects: inout [NodeEffect]) {
         let relays = links.relays(to: place, timeout: timing.electionTimeout, at: now)
-        guard let frame, frame.count <= relayedFrameMax, !relays.isEmpty else { return true }
-        let target = roster.entries[place].node
-        let isDeaf = links.isDeaf(to: place, after: timing.electionTimeout, at: now)
-        let wrapped = Wrapped(id: target, isDeaf: isDeaf, inner: frame)
+        guard !relays.isEmpty else { return }
+        let wrapped = wrap(frame, to: place, now: now)
         for relay in relays { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
         counters.relayedFrames += 1
-        return true
+    }
+
+    /// Sends what no datagram holds by streams, through one relay if there is one, and else directly: two copies on
+    /// streams, which seal by themselves, would be two to their target.
+    mutating func sendBulkAround(
+        _ payload: [UInt8], kind: FrameKind, to place: Int, at endpoint: Endpoint, now: Instant,
+        into effects: inout [NodeEffect]
+    ) {
+        let target = roster.entries[place].node
+        guard let relay = links.relays(to: place, timeout: timing.electionTimeout, at: now).first,
+            payload.count + sealer.overhead <= Session.passedOnByteCountMax, sealer.hasSession(with: target, at: now),
+            let frame = sealer.seal(payload, kind: kind, to: target, now: now)
+        else { return effects.append(.sendStream(payload, kind: kind, to: target, at: endpoint)) }
+        send(wrap(frame, to: place, now: now), as: .relay, to: relay, now: now, into: &effects)
+        counters.relayedFrames += 1
+    }
+
+    private func wrap(_ frame: [UInt8], to place: Int, now: Instant) -> Wrapped {
+        Wrapped(
+            id: roster.entries[place].node,
+            isDeaf: links.isDeaf(to: place, after: timing.electionTimeout, at: now), inner: frame)
     }
 
     /// Sends what the channel itself has to say: directly, and around a link that is silent.
@@ -69,9 +79,7 @@ extension NodeBrain {
         let timeout = timing.electionTimeout
         let isSilent = links.isSilent(place, after: timeout, at: now)
         let relays = relay.map { [$0] } ?? (isSilent ? links.relays(to: place, timeout: timeout, at: now) : [])
-        guard frame.count <= relayedFrameMax else { return }
-        let wrapped = Wrapped(
-            id: roster.entries[place].node, isDeaf: links.isDeaf(to: place, after: timeout, at: now), inner: frame)
+        let wrapped = wrap(frame, to: place, now: now)
         for relay in relays where relay != place { send(wrapped, as: .relay, to: relay, now: now, into: &effects) }
     }
 
@@ -83,7 +91,7 @@ extension NodeBrain {
     /// `peer` asks for a frame to be passed on. It goes to its target directly or not at all.
     mutating func forward(_ payload: [UInt8], from place: Int, now: Instant, into effects: inout [NodeEffect]) {
         guard var wrapped = Wrapped(payload), let target = roster.place(of: wrapped.id), target != place,
-            wrapped.id != me, links.mayForward(for: place, at: now)
+            wrapped.id != me, links.mayForward(payload.count, for: place, at: now)
         else { return }
         counters.forwardedFrames += 1
         wrapped.id = roster.entries[place].node
@@ -121,10 +129,12 @@ extension NodeBrain {
     ) {
         let node = roster.entries[place].node
         let payload = wrapped.encode()
-        guard let endpoint = endpoint(of: node), payload.count + sealer.overhead <= NodeTiming.datagramBytesMax else {
-            return
+        guard let endpoint = endpoint(of: node) else { return }
+        if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
+            transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
+        } else {
+            effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
         }
-        transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
     }
 }
 

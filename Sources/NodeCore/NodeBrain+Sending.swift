@@ -31,16 +31,28 @@ extension NodeBrain {
         into effects: inout [NodeEffect]
     ) -> Bool {
         guard let endpoint = endpoint(of: node) else { return false }
-        var frame: [UInt8]?
-        if payload.count + sealer.overhead <= NodeTiming.datagramBytesMax {
-            frame = transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects)
-            // A frame that waits goes wherever the handshake finds a way.
-            if frame == nil { return mayGoAround && isSilent(node, at: now) }
-        } else {
+        let place = mayGoAround ? roster.place(of: node) : nil
+        guard payload.count + sealer.overhead <= NodeTiming.datagramBytesMax else {
+            if let place, noteSent(to: place, at: now) {
+                sendBulkAround(payload, kind: kind, to: place, at: endpoint, now: now, into: &effects)
+                return true
+            }
             effects.append(.sendStream(payload, kind: kind, to: node, at: endpoint))
+            return false
         }
-        guard mayGoAround, let place = roster.place(of: node) else { return false }
-        return sendAround(frame, to: place, now: now, into: &effects)
+        // A frame that waits for a session goes wherever the handshake finds a way.
+        guard let frame = transmit(payload, kind: kind, to: node, at: endpoint, now: now, into: &effects) else {
+            return mayGoAround && isSilent(node, at: now)
+        }
+        guard let place, noteSent(to: place, at: now) else { return false }
+        sendAround(frame, to: place, now: now, into: &effects)
+        return true
+    }
+
+    /// Whether the link is silent on which something was just sent.
+    private mutating func noteSent(to place: Int, at now: Instant) -> Bool {
+        links.noteSent(place, at: now)
+        return links.isSilent(place, after: timing.electionTimeout, at: now)
     }
 
     /// Seals and sends to where the peer was proven to receive, or else to `endpoint`. Returns the frame; nil if it waits

@@ -7,8 +7,8 @@ import Primitives
 struct PeerLinks: Sendable {
     /// At most so many peers are asked to pass one message on.
     static let relaysMax = 3
-    /// Frames passed on for one peer in a second; more are dropped as if lost.
-    static let forwardsPerSecondMax = 2_000
+    /// Passed on for one peer in a second, in datagrams; more is dropped as if lost.
+    static let forwardsPerSecondMax = 4_000
 
     private struct Link: Sendable {
         var heardAt: Instant?
@@ -64,13 +64,13 @@ struct PeerLinks: Sendable {
         return Array(heard.prefix(Self.relaysMax))
     }
 
-    /// Whether one more frame may be passed on for this peer now.
-    mutating func mayForward(for place: Int, at now: Instant) -> Bool {
+    /// Whether so many bytes more may be passed on for this peer now. One of the largest frames may always.
+    mutating func mayForward(_ bytes: Int, for place: Int, at now: Instant) -> Bool {
         if now - links[place].forwardsCountedSince >= .seconds(1) {
             links[place].forwardsCountedSince = now
             links[place].forwards = 0
         }
-        links[place].forwards += 1
-        return links[place].forwards <= Self.forwardsPerSecondMax
+        defer { links[place].forwards += 1 + bytes / NodeTiming.datagramBytesMax }
+        return links[place].forwards < Self.forwardsPerSecondMax
     }
 }

@@ -69,8 +69,10 @@ package protocol FrameSealer: Sendable {
     var overhead: Int { get }
     /// The frame to send. nil if no session with this peer stands yet: the payload waits, bounded, until one does.
     mutating func seal(_ payload: [UInt8], kind: FrameKind, to recipient: NodeID, now: Instant) -> [UInt8]?
+    /// Whether `seal` would give a frame for this peer now.
+    func hasSession(with peer: NodeID, at now: Instant) -> Bool
     /// What a frame carries. nil for an authentic one that concerns the channel alone. `source` is nil for a frame that
-    /// another node passed on.
+    /// another node passed on, which may be larger than a datagram.
     mutating func open(_ frame: [UInt8], from source: Endpoint?, now: Instant) throws(FrameRejection) -> OpenedFrame?
     mutating func tick(now: Instant)
     var nextDeadline: Instant { get }

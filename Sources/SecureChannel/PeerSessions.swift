@@ -83,6 +83,10 @@ package struct PeerSessions: FrameSealer {
         return peers[place].current?.seal(kind: kind.rawValue, payload: payload)
     }
 
+    package func hasSession(with peer: NodeID, at now: Instant) -> Bool {
+        keys.place(of: peer).map { peers[$0].maySend(at: now) } ?? false
+    }
+
     /// The session with this peer stands: send what waited, or at least show the peer that it does.
     mutating func flush(_ place: Int, showing isNeeded: Bool, to endpoint: Endpoint?, now: Instant) {
         let waiting = peers[place].waiting
@@ -121,7 +125,8 @@ package struct PeerSessions: FrameSealer {
     private mutating func openTransport(
         _ frame: [UInt8], from source: Endpoint?, now: Instant
     ) throws(FrameRejection) -> OpenedFrame? {
-        guard (Session.overhead...Session.frameByteCountMax).contains(frame.count) else { throw .malformed }
+        let countMax = source == nil ? Session.passedOnByteCountMax : Session.frameByteCountMax
+        guard (Session.overhead...countMax).contains(frame.count) else { throw .malformed }
         let index = HandshakeFrame.receiver(of: frame)
         let place = Int(index & Self.placeMask)
         guard place < peers.count else { throw .unknownSession }

@@ -17,6 +17,8 @@ package struct Session: Sendable {
     package static let overhead = headerByteCount + 1 + ChaChaPoly.tagByteCount
     /// The largest datagram: what every path carries unfragmented (IPv6 minimum MTU 1280).
     package static let frameByteCountMax = 1200
+    /// Of a frame that travels on streams, around a broken link: what one message of consensus may hold, and more.
+    package static let passedOnByteCountMax = 2 << 20
     package static let payloadByteCountMax = frameByteCountMax - overhead
 
     /// WireGuard's figures (whitepaper §6.1). The responder waits longer, so that both do not begin at once.
@@ -96,8 +98,8 @@ package struct Session: Sendable {
     /// A frame of its own.
     mutating func seal(kind: UInt8, payload: [UInt8]) -> [UInt8] {
         precondition(
-            payload.count <= Self.payloadByteCountMax,
-            "a payload of \(payload.count) bytes exceeds the frame's \(Self.payloadByteCountMax)")
+            payload.count <= Self.passedOnByteCountMax - Self.overhead,
+            "a payload of \(payload.count) bytes fits no frame")
         return [UInt8](count: payload.count + Self.overhead) { output in
             payload.withUnsafeBufferPointer { seal(kind: kind, payload: $0, into: output) }
         }

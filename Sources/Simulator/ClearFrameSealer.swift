@@ -38,6 +38,7 @@ struct ClearFrameSealer: FrameSealer {
     var hasOutbox: Bool { false }
     func takeOutbox() -> [OutboundFrame] { [] }
     func tick(now: Instant) {}
+    func hasSession(with peer: NodeID, at now: Instant) -> Bool { true }
     func path(to node: NodeID) -> Endpoint? { nil }
     func checkInvariants() {}
 
