@@ -11,7 +11,7 @@ final class BenchAgents: Sendable {
     /// One user is the whole load: the limit of requests must not be what is measured.
     private static let requestsPerMinute = "1000000"
 
-    static func start(configs: String, names: [String], electionTimeoutMilliseconds: Int) async throws -> BenchAgents {
+    static func start(configs: String, names: [String]?, electionTimeoutMilliseconds: Int) async throws -> BenchAgents {
         let directory = FileManager.default.temporaryDirectory
             .appendingPathComponent("meshnode-bench-\(ProcessInfo.processInfo.processIdentifier)").path
         var settings = DemoSettings(
@@ -46,6 +46,8 @@ final class BenchAgents: Sendable {
     var targets: [LoadTarget] { nodes.compactMap { LoadTarget(base: $0.http, token: key) } }
 
     func client(of node: DemoNode) -> MeshClient { MeshClient(base: node.http, token: key) }
+
+    func pid(of node: DemoNode) -> Int32? { children.pid(of: node.name) }
 
     func kill(_ node: DemoNode) { children.kill(node.name) }
 

@@ -8,7 +8,8 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure, and print one line of JSON a figure.",
         subcommands: [
-            BenchCodec.self, BenchGossip.self, BenchHandshake.self, BenchHostile.self, BenchMesh.self, BenchRaft.self,
+            BenchCodec.self, BenchFlood.self, BenchGossip.self, BenchHandshake.self, BenchHostile.self, BenchMesh.self,
+            BenchRaft.self,
             BenchRoute.self, BenchSimulator.self, EmptyAgent.self,
         ])
 }
