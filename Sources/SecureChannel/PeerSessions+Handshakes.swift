@@ -109,7 +109,11 @@ extension PeerSessions {
         let isRevoked = keys.revoked.contains(place)
         // It is told, once it has shown that it is the one; its own frames open nowhere.
         guard !isRevoked || (keys.isCore && peers[place].notice != nil) else { throw .unknownPeer }
-        let preSharedKey = try secret(for: payload.epoch, of: place, now: now)
+        // A past secret is answered by a core node alone, which hands the present one over. Silence about one that is not
+        // known here yet: a question of ours in return would be as long as the one that caused it, and perhaps a replay.
+        guard let preSharedKey = keys.keyring.preSharedKey(of: payload.epoch),
+            payload.epoch >= keys.keyring.oldest || keys.isCore
+        else { throw .wrongEpoch }
         try judge(payload.stamp, of: place, now: now)
         handshake.preSharedKeys = [preSharedKey]
         let index = makeIndex(place)
@@ -129,23 +133,6 @@ extension PeerSessions {
         let receiver = (0..<4).map { UInt8(truncatingIfNeeded: payload.index >> (8 * UInt32($0))) }
         let response = [HandshakeFrame.Kind.response.rawValue] + receiver + message
         put(response + HandshakeFrame.code(response, key: peers[place].codeKey), to: place, at: source)
-    }
-
-    /// The secret that a handshake names. A past one is answered by a core node alone, which hands the present one over.
-    /// Somebody who uses one that is not known here yet has one to hand over: then ask.
-    private mutating func secret(
-        for epoch: UInt32, of place: Int, now: Instant
-    ) throws(FrameRejection) -> SecretBytes {
-        guard let key = keys.keyring.preSharedKey(of: epoch) else {
-            if epoch > keys.keyring.newest, peers[place].isCore, !keys.revoked.contains(place),
-                peers[place].initiation == nil
-            {
-                begin(place, attempt: 1, now: now)
-            }
-            throw .wrongEpoch
-        }
-        guard epoch >= keys.keyring.oldest || keys.isCore else { throw .wrongEpoch }
-        return key
     }
 
     /// Newer than what stands and what is pending; and not while our own handshake has just left, if that goes first.

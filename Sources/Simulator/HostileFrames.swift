@@ -38,6 +38,9 @@ package struct HostileFrames: Sendable {
     private var nodes: [PeerSessions] = []
     private var lives: [UInt64] = [0, 0]
     private var kept: [ChannelKeys?] = [nil, nil]
+    /// All secrets in the order of the log, and how many of them each node has followed.
+    private var drafts: [SecretRotationDraft] = []
+    private var followed = [0, 0]
     private var recorded: [Recorded] = []
     private var now = Instant.zero + .seconds(1)
     private var message: UInt64 = 0
@@ -80,19 +83,24 @@ package struct HostileFrames: Sendable {
         report.restarts += 1
     }
 
-    /// Both nodes get a new secret of the cluster, or one was away and has yet to be handed it.
+    /// Both nodes get a new secret of the cluster, or one was away and has yet to be handed it. Who is there has followed the
+    /// log through all that it missed.
     private mutating func rotate() {
-        guard let epoch = nodes[0].keyring.map({ max($0.newest, nodes[1].keyring?.newest ?? 0) + 1 }) else { return }
+        let epoch = Keyring.firstEpoch + UInt32(drafts.count) + 1
         var entropy = SeededEntropy(seed: random.next())
         let draft = SecretRotationDraft(
             epoch: epoch, cluster: Self.cluster,
             recipients: (0...1).map { node in
                 (Self.ids[node], ChannelKeys.simulated(cluster: Self.cluster, nodes: Self.ids, me: node).publicKey)
             }, entropy: &entropy)
+        drafts.append(draft)
         let absent = random.chance(1, in: 4) ? random.below(2) : nil
         for node in 0...1 where node != absent {
-            guard let copy = draft.copies.first(where: { $0.node == Self.ids[node] }) else { continue }
-            nodes[node].install(SealedCopy(epoch: epoch, fingerprint: draft.fingerprint, sealed: copy.sealed))
+            for draft in drafts[followed[node]...] {
+                guard let copy = draft.copies.first(where: { $0.node == Self.ids[node] }) else { continue }
+                nodes[node].install(SealedCopy(epoch: draft.epoch, fingerprint: draft.fingerprint, sealed: copy.sealed))
+            }
+            followed[node] = drafts.count
             nodes[node].follow(active: epoch, oldest: epoch)
         }
         keep()
@@ -116,7 +124,10 @@ package struct HostileFrames: Sendable {
             var heard = false
             for _ in 0..<12 where !heard {
                 heard = send(payload, from: from)
-                if !heard { now += .milliseconds(300) }
+                guard !heard else { break }
+                // The other one does not keep silent, either: who has yet to be handed a secret must ask for it.
+                now += .milliseconds(300)
+                _ = send([], from: 1 - from)
             }
             report.honest += 1
             if !heard { report.lostHonest += 1 }

@@ -6,7 +6,7 @@ struct ChannelNet {
     struct Letter {
         let from: Int
         let to: Int
-        let bytes: [UInt8]
+        var bytes: [UInt8]
         var source: Endpoint
     }
 
