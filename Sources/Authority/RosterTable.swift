@@ -9,9 +9,11 @@ package struct Revocation: Hashable, Sendable {
     package let revision: UInt64
     package let signature: [UInt8]
 
+    package static let noticeByteCount = 16 + 8 + SignedRecord.signatureByteCount
+
     /// The proof, for the node that it is about: `signer 16 | revision 8 | signature 64`.
     package var notice: [UInt8] {
-        var writer = ByteWriter(capacity: 96)
+        var writer = ByteWriter(capacity: Self.noticeByteCount)
         writer.write(signer)
         writer.write(revision)
         writer.writeRaw(signature)

@@ -33,6 +33,16 @@ struct Dissemination: Sendable {
         isSorted = false
     }
 
+    /// Nothing about this member goes out any more.
+    mutating func forget(_ member: NodeID) {
+        items.removeAll { item in
+            switch item.subject {
+            case .member(let subject): subject == member
+            case .section(_, let owner): owner == member
+            }
+        }
+    }
+
     /// The waiting subjects, the one to send first at the head.
     mutating func subjects() -> [Subject] {
         sort()

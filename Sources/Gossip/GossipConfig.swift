@@ -57,8 +57,8 @@ package struct GossipConfig: Sendable {
     /// Being late by this much means that we were stopped, and that others' silence meanwhile proves nothing.
     package var pauseMin: Duration = .milliseconds(100)
 
-    /// The largest payload: a 1200-byte datagram less the sealing.
-    package var payloadBytesMax = 1100
+    /// The largest payload: sealed, it fits the datagrams that narrow paths carry whole, 1096 bytes.
+    package var payloadBytesMax = 1066
     /// The largest ping or ack, so that sealed ones stay within 256 bytes and refute even where large frames are lost.
     package var probePayloadBytesMax = 226
     /// Members known, dead ones included. Beyond, unknown ones replace the longest dead, or are refused.

@@ -123,6 +123,11 @@ struct MemberTable: Sendable {
         return index
     }
 
+    mutating func remove(at index: Int) {
+        count(rows[index].member.state, by: -1)
+        rows.remove(at: index)
+    }
+
     private mutating func count(_ state: MemberState, by change: Int) {
         if state.isLive { liveCount += change }
         if state == .alive { aliveCount += change }

@@ -12,6 +12,8 @@ extension Membership {
         precondition(table.aliveCount == rows.count { $0.member.state == .alive }, "alive count is wrong")
         precondition(table.deadCount == rows.count { $0.member.state == .dead }, "dead count is wrong")
         for row in rows { check(row) }
+        precondition(!rows.contains { isExpelled($0.member.id) }, "an expelled member is in the table")
+        precondition(expelled.count <= Self.expelledMax, "\(expelled.count) members are expelled")
         let own = rows[me]
         precondition(own.member.state == (hasLeft ? .left : .alive), "we hold ourselves \(own.member.state)")
         precondition(own.probe == nil && own.suspicion == nil, "we probe or suspect ourselves")

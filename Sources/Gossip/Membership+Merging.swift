@@ -66,7 +66,7 @@ extension Membership {
 
     /// A member we did not know. Without name and address there is nothing to hold on to.
     private mutating func learn(_ rumor: Rumor, from source: Source, into effects: inout [GossipEffect]) {
-        guard let profile = rumor.profile, isSigned(rumor) else { return }
+        guard let profile = rumor.profile, !isExpelled(rumor.id), isSigned(rumor) else { return }
         let state: MemberState = rumor.state == .suspect ? .alive : rumor.state
         let member = Member(
             id: rumor.id, name: profile.name, endpoint: profile.endpoint, incarnation: rumor.incarnation, state: state)

@@ -30,7 +30,9 @@ package struct Membership: Sendable {
     var random: SeededRandom
     var table: MemberTable
     /// The provisioned roster without us, ascending by id.
-    let seeds: [Contact]
+    var seeds: [Contact]
+    /// Who is out for ever, ascending; see `expel`.
+    var expelled: [NodeID] = []
     var health: LocalHealth
     var dissemination = Dissemination()
     /// When waiting news goes out next, and when the last round of it went.
@@ -115,7 +117,7 @@ package struct Membership: Sendable {
     package mutating func handle(
         _ payload: [UInt8], from peer: NodeID, at endpoint: Endpoint?, now: Instant, into effects: inout [GossipEffect]
     ) {
-        guard takesPart, peer != id else { return }
+        guard takesPart, peer != id, !isExpelled(peer) else { return }
         noticePause(now: now)
         counters.payloadsReceived += 1
         let message: Message

@@ -133,10 +133,13 @@ package struct Roster: Hashable, Sendable {
             entries.append(Entry(member))
         }
         for revocation in table.revocations {
-            for place in entries.indices where entries[place].node == revocation.node {
-                entries[place].isRevoked = true
-            }
+            revoke(revocation.node)
         }
+    }
+
+    /// Out for ever, whatever the log says later.
+    mutating func revoke(_ node: NodeID) {
+        for place in entries.indices where entries[place].node == node { entries[place].isRevoked = true }
     }
 
     /// Who was there from the beginning.

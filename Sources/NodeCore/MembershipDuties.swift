@@ -92,6 +92,7 @@ extension NodeBrain {
         bootedAt = consensus.logTime(at: now)
         membership.publish(.replica, bytes: ownNotice.encode(), now: now)
         notePreferences()
+        tellClock(now: now)
     }
 
     var ownNotice: ReplicaNotice {

@@ -28,6 +28,10 @@ struct KeyKeeping: Sendable {
     var told: ChannelStanding?
     /// The revision of the roster that the channel goes by.
     var adopted: UInt64?
+    /// Revocations that a peer told of before the log did.
+    var toldRevocations: [Revocation] = []
+    /// What this node tells of them itself.
+    var revocationNews: RevocationNews?
     /// The primary's: when it looks next, and since when it waits for which step.
     var lookAt: Instant = .zero
     var step: (epoch: UInt32, isRetiring: Bool, since: Instant)?
@@ -44,7 +48,7 @@ package struct ChannelStanding: Hashable, Sendable {
     package let active: UInt32
     package let revision: UInt64
 
-    func encode() -> [UInt8] {
+    package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 16)
         writer.write(held)
         writer.write(active)
@@ -52,13 +56,13 @@ package struct ChannelStanding: Hashable, Sendable {
         return writer.bytes
     }
 
-    init(held: UInt32, active: UInt32, revision: UInt64) {
+    package init(held: UInt32, active: UInt32, revision: UInt64) {
         self.held = held
         self.active = active
         self.revision = revision
     }
 
-    init(decoding bytes: [UInt8]) throws(DecodeError) {
+    package init(decoding bytes: [UInt8]) throws(DecodeError) {
         var reader = ByteReader(bytes)
         held = try reader.readUInt32()
         active = try reader.readUInt32()
@@ -95,38 +99,11 @@ extension NodeBrain {
         keys.adopted = table.revision
         let isNews = table.revision > roster.revision
         roster.follow(table)
-        let count = roster.entries.count
-        hearNextAt += Array(repeating: Instant.zero, count: count - hearNextAt.count)
-        links.grow(to: count)
-        replicas.adopt(roster)
-        membership.notary = Notary(roster, sign: signatures.sign, check: signatures.check)
-        adoptPeers()
+        keys.toldRevocations.removeAll { table.isRevoked($0.node) }
         if isNews { effects.append(.keepRoster(table.encoded())) }
-        // Streams take their keys from what is kept.
-        keepChangedKeys(now: now, into: &effects)
-        notePreferences()
-        membersVersion += 1
-        viewVersion += 1
-    }
-
-    /// The channel knows those who belong to the mesh, and what to tell those who do not any more.
-    mutating func adoptPeers() {
-        guard let peers = roster.channelPeers else { return }
-        var notices: [NodeID: [UInt8]] = [:]
-        for revocation in authority.roster.revocations { notices[revocation.node] = revocation.notice }
-        sealer.adopt(peers, notices: notices)
-    }
-
-    /// A core node says that this one is revoked. Believed if the record is signed as it must be: then nothing is left to do.
-    mutating func heedNotice(into effects: inout [NodeEffect]) {
-        guard let bytes = sealer.takeNotice(), let revocation = try? Revocation(notice: bytes, of: me),
-            // A node that was just started knows those who joined from its file alone.
-            RosterTable().isGenuine(
-                revocation, origin: MeshOrigin(roster, of: roster.entries[...], check: meshOrigin.check))
-        else { return }
-        halt(
-            "this node was revoked: no node of the mesh speaks with it any more. If that was a mistake, let the machine join "
-                + "anew, with another data_dir", into: &effects)
+        reviseRoster(now: now, into: &effects)
+        // Somebody may be known now whom a peer's word about was nothing to go by.
+        heedRevocations(of: membership.members.map(\.id), now: now, into: &effects)
     }
 
     mutating func keepChangedKeys(now: Instant, into effects: inout [NodeEffect]) {

@@ -90,7 +90,11 @@ extension NodeBrain {
 
     /// `peer` asks for a frame to be passed on. It goes to its target directly or not at all.
     mutating func forward(_ payload: [UInt8], from place: Int, now: Instant, into effects: inout [NodeEffect]) {
-        guard var wrapped = Wrapped(payload), let target = roster.place(of: wrapped.id), target != place,
+        guard var wrapped = Wrapped(payload) else {
+            counters.malformedPayloads += 1
+            return
+        }
+        guard let target = roster.place(of: wrapped.id), target != place,
             wrapped.id != me, links.mayForward(payload.count, for: place, at: now)
         else { return }
         counters.forwardedFrames += 1

@@ -61,6 +61,7 @@ package struct NodeBrain: Sendable {
     var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
     /// Reused between calls.
     var gossipEffects: [GossipEffect] = []
+    private var spareGossipEffects: [GossipEffect] = []
     var raftEffects: [RaftEffect] = []
     private var spareRaftEffects: [RaftEffect] = []
     /// By place in the roster: when a frame of that peer is worth telling gossip again.
@@ -104,6 +105,7 @@ package struct NodeBrain: Sendable {
         }
         membership.publish(.descriptor, bytes: setup.descriptor.encode(), now: now)
         membership.publish(.replica, bytes: ownNotice.encode(), now: now)
+        expelRevoked()
         if let held = sealer.keyring?.newest { keys.kept = held }
         followKeys(now: now, into: &effects)
         adoptConfiguration()
@@ -146,7 +148,9 @@ package struct NodeBrain: Sendable {
         case .publish(let section):
             membership.publish(section.id, bytes: section.encode(), now: now)
             noteMembersChanged()
-        case .wallClock(let unixMilliseconds): duties.wallClock = (unixMilliseconds, now)
+        case .wallClock(let unixMilliseconds):
+            duties.wallClock = (unixMilliseconds, now)
+            tellClock(now: now)
         case .paused: membership.notePause(now: now)
         case .leave: membership.leave(now: now, into: &gossipEffects)
         }
@@ -203,12 +207,13 @@ package struct NodeBrain: Sendable {
             swap(&batch, &spareRaftEffects)
             advanceRequests(now: now, into: &effects)
         }
-        if !gossipEffects.isEmpty {
+        while !gossipEffects.isEmpty {
             var batch: [GossipEffect] = []
             swap(&batch, &gossipEffects)
+            swap(&gossipEffects, &spareGossipEffects)
             for effect in batch { run(effect, now: now, into: &effects) }
             batch.removeAll(keepingCapacity: true)
-            swap(&batch, &gossipEffects)
+            swap(&batch, &spareGossipEffects)
         }
         if !outbox.isEmpty {
             let messages = outbox
@@ -233,8 +238,9 @@ package struct NodeBrain: Sendable {
         case .memberChanged(let member):
             noteMembersChanged()
             effects.append(.event(.memberChanged(member)))
-        case .sectionChanged(let section, _):
+        case .sectionChanged(let section, let owner):
             if section == .replica { notePreferences() }
+            if section == .revocations { heedRevocations(of: [owner], now: now, into: &effects) }
             noteMembersChanged()
         }
     }

@@ -60,8 +60,9 @@ package struct NodeSetup: Sendable {
 
 /// How long requests wait, all derived from the election timeout E.
 package struct NodeTiming: Sendable {
-    /// The largest UDP payload that is sent: fits every path MTU of 1280 and above (RFC 8200 §5) with room for tunnels.
-    package static let datagramBytesMax = 1200
+    /// The largest datagram that is sent. It fits an IPv4 path of 1124 bytes, as tunnels within tunnels leave, and every
+    /// IPv6 path (RFC 8200 §5), so that none is ever cut in pieces or swallowed for its size. What is larger goes by stream.
+    package static let datagramBytesMax = 1096
 
     let electionTimeout: Duration
     /// A leaderless node holds a request this long before refusing it: long enough for one election.

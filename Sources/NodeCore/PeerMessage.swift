@@ -9,7 +9,7 @@ import Raft
 /// removal  3 | node 16
 /// removed  4 | node 16
 /// ```
-enum PeerMessage: Hashable, Sendable {
+package enum PeerMessage: Hashable, Sendable {
     /// Append these, in this order.
     case forward([Forwarded])
     /// The forwarded attempt was not appended, and will not be.
@@ -19,17 +19,22 @@ enum PeerMessage: Hashable, Sendable {
     /// The committed configuration does not contain it.
     case removed(NodeID)
 
-    struct Forwarded: Hashable, Sendable {
+    package struct Forwarded: Hashable, Sendable {
         /// Unique in the sender's process life.
-        let attempt: UInt64
+        package let attempt: UInt64
         /// An encoded `CommandEnvelope`.
-        let envelope: [UInt8]
+        package let envelope: [UInt8]
+
+        package init(attempt: UInt64, envelope: [UInt8]) {
+            self.attempt = attempt
+            self.envelope = envelope
+        }
     }
 
     /// More in one message are refused by the decoder.
     static let forwardCountMax = 64
 
-    func encode() -> [UInt8] {
+    package func encode() -> [UInt8] {
         var writer: ByteWriter
         switch self {
         case .forward(let forwarded):
@@ -55,7 +60,7 @@ enum PeerMessage: Hashable, Sendable {
         return writer.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws(DecodeError) {
+    package init(decoding bytes: [UInt8]) throws(DecodeError) {
         var reader = ByteReader(bytes)
         switch try reader.readUInt8() {
         case 1:

@@ -13,7 +13,7 @@ package struct ReplicaNotice: Hashable, Sendable {
     /// The mesh's log time when this process first heard of a leader; nil before.
     package let bootedAt: LogTime?
 
-    func encode() -> [UInt8] {
+    package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 19)
         writer.write(replica)
         writer.write(featureLevel.value)
@@ -27,7 +27,7 @@ package struct ReplicaNotice: Hashable, Sendable {
         self.featureLevel = featureLevel
     }
 
-    init(decoding bytes: [UInt8]) throws(DecodeError) {
+    package init(decoding bytes: [UInt8]) throws(DecodeError) {
         var reader = ByteReader(bytes)
         replica = try reader.readReplicaID()
         featureLevel = FeatureLevel(try reader.readUInt16())

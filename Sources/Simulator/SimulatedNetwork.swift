@@ -8,6 +8,8 @@ package struct SimulatedNetwork: Sendable {
         package var lossPerMille = 0
         package var duplicatePerMille = 0
         package var isCut = false
+        /// Larger ones vanish, as where a tunnel is narrow and says nothing.
+        package var datagramBytesMax = Int.max
     }
 
     package enum Fate: Hashable, Sendable {
@@ -40,9 +42,9 @@ package struct SimulatedNetwork: Sendable {
         set { links[from * count + to] = newValue }
     }
 
-    package mutating func fate(from: Int, to: Int, random: inout SeededRandom) -> Fate {
+    package mutating func fate(from: Int, to: Int, bytes: Int = 0, random: inout SeededRandom) -> Fate {
         let link = self[from, to]
-        if link.isCut { return lost(to: .swallowed) }
+        if link.isCut || bytes > link.datagramBytesMax { return lost(to: .swallowed) }
         if link.lossPerMille > 0, random.chance(link.lossPerMille, in: 1000) { return lost(to: .loss) }
         let delay = random.duration(in: link.latency)
         if delay > Self.healthyLatencyMax { faults.note(.delay) }

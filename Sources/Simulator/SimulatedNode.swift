@@ -207,7 +207,8 @@ struct Provision: Sendable {
 
     /// n1 is named aurora's rank: the highest. The others are equal.
     init(
-        nodes: [SimulatedNode], electionTimeout: Duration, heartbeatInterval: Duration, snapshotAfterEntries: Int?,
+        nodes: ArraySlice<SimulatedNode>, electionTimeout: Duration, heartbeatInterval: Duration,
+        snapshotAfterEntries: Int?,
         policy: ElectionTimeoutPolicy?, electionJitter: Duration?, transferPause: Duration?
     ) {
         self.electionTimeout = policy
@@ -246,7 +247,7 @@ struct Provision: Sendable {
         if let kept = try? RosterTable(decoding: node.keptRoster) { roster.follow(kept) }
         return NodeSetup(
             me: node.id, name: node.name, endpoint: node.endpoint, bootEpoch: UInt64(node.life), roster: roster,
-            contacts: nodes.filter { $0.id != node.id }
+            contacts: nodes.filter { $0.id != node.id && roster.entry(of: $0.id) != nil }
                 .map { Contact(id: $0.id, name: $0.name, endpoint: $0.endpoint) },
             descriptor: NodeDescriptor(
                 http: Endpoint(ipv4: 10, 0, 0, 1, port: 3000), trustClass: .core, rank: node.rank, version: "simulated",

@@ -52,6 +52,13 @@ extension World {
         }
     }
 
+    /// Every link swallows datagrams above this size, each way.
+    package mutating func setDatagramLimit(_ bytes: Int) {
+        for a in nodes.indices {
+            for b in nodes.indices where a != b { network[a, b].datagramBytesMax = bytes }
+        }
+    }
+
     /// Every cut ends.
     package mutating func heal() { network.heal() }
 }

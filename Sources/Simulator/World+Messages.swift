@@ -5,7 +5,7 @@ import SecureChannel
 // How messages travel: datagrams as the network pleases, streams in order.
 extension World {
     mutating func sendDatagram(_ bytes: [UInt8], from: Int, to: Int) {
-        let fate = network.fate(from: from, to: to, random: &random)
+        let fate = network.fate(from: from, to: to, bytes: bytes.count, random: &random)
         guard case .delivered(let delay, let repeatDelay) = fate else {
             if recording != nil { recordDatagram(bytes, from: from, to: to, arrival: nil) }
             return

@@ -10,6 +10,8 @@ import SecureChannel
 package struct WorldSettings: Sendable {
     package var nodes: Int
     package var seed: UInt64
+    /// How many of the nodes, the last ones, do not belong to the mesh until they are admitted.
+    package var outsiders = 0
     package var electionTimeout: Duration = .milliseconds(300)
     package var heartbeatInterval: Duration = .milliseconds(60)
     /// Up to how much chance adds to a follower's timeout, and nothing for its rank, so that campaigns collide; nil: as
@@ -98,7 +100,8 @@ package struct World: Sendable {
         checkers = Checkers()
         logs = LogChecker(nodes: settings.nodes)
         provision = Provision(
-            nodes: nodes, electionTimeout: settings.electionTimeout, heartbeatInterval: settings.heartbeatInterval,
+            nodes: nodes.dropLast(settings.outsiders), electionTimeout: settings.electionTimeout,
+            heartbeatInterval: settings.heartbeatInterval,
             snapshotAfterEntries: settings.snapshotAfterEntries, policy: settings.electionTimeoutPolicy,
             electionJitter: settings.electionJitter, transferPause: settings.transferPause)
         self.random = random

@@ -87,7 +87,7 @@ struct ViewTests {
     @Test("log time goes on between entries, and never backwards")
     func logTime() throws {
         var mesh = try Self.makeMesh()
-        mesh.give(.wallClock(unixMilliseconds: 1_735_689_600_000), to: 0)
+        for node in 0..<3 { mesh.give(.wallClock(unixMilliseconds: 1_735_689_600_000), to: node) }
         mesh.run(for: .seconds(15))
         let view = mesh.brains[2].makeView(at: mesh.now)
         let first = try #require(view.unixTime(at: mesh.now))

@@ -57,6 +57,8 @@ import Testing
             let keyring = try #require(world.keyring(of: node))
             #expect((keyring.active, keyring.oldest) == (2, 2), "\(world.name(of: node))")
         }
+        // The last ones may have been lost and asked for again.
+        world.run(for: .seconds(3))
         let refused = requests.filter { request in
             if case .committed = world.answer(to: request) { false } else { true }
         }
