@@ -80,12 +80,17 @@ package struct Coordinate: Hashable, Sendable {
     }
 }
 
+extension Double {
+    /// The nearest whole number, halves away from zero. `rounded()` needs the C library, which the cores do without.
+    fileprivate var nearest: Int { Int(self + (self < 0 ? -0.5 : 0.5)) }
+}
+
 /// 22 bytes: four components and the height in whole microseconds, the error in thousandths.
 extension ByteWriter {
     mutating func write(_ coordinate: Coordinate) {
-        for index in 0..<4 { write(UInt32(bitPattern: Int32(coordinate.position[index].rounded()))) }
-        write(UInt32(coordinate.height.rounded()))
-        write(UInt16((coordinate.error * 1000).rounded()))
+        for index in 0..<4 { write(UInt32(bitPattern: Int32(coordinate.position[index].nearest))) }
+        write(UInt32(coordinate.height.nearest))
+        write(UInt16((coordinate.error * 1000).nearest))
     }
 }
 
