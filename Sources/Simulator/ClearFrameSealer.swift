@@ -2,10 +2,11 @@ import Primitives
 import SecureChannel
 
 /// Frames without cryptography, for simulations only: sealing alone would cost most of the simulator's speed. It keeps
-/// what the brain may rely on: a frame names its true sender, opens at its recipient alone, and opens once.
+/// what the brain may rely on: a frame names its true sender, opens at its recipient alone, and opens once. A session dies
+/// with either process, so what was sealed for one life of its recipient does not open in the next.
 ///
 /// ```
-/// kind 1 | sender's place 1 | recipient's place 1 | boot epoch 4 | counter 8 | payload
+/// kind 1 | sender's place 1 | recipient's place 1 | boot epoch 4 | recipient's, 0: not heard yet 4 | counter 8 | payload
 /// ```
 struct ClearFrameSealer: FrameSealer {
     private struct Sender: Sendable {
@@ -13,7 +14,7 @@ struct ClearFrameSealer: FrameSealer {
         var window = ReplayWindow()
     }
 
-    static let headerBytes = 15
+    static let headerBytes = 19
     /// A place that no node has makes a frame malformed.
     static let senderOffset = 1
     static let recipientOffset = 2
@@ -52,6 +53,7 @@ struct ClearFrameSealer: FrameSealer {
         writer.write(me)
         writer.write(UInt8(place))
         writer.write(bootEpoch)
+        writer.write(senders[place].bootEpoch)
         writer.write(counter)
         writer.writeRaw(payload)
         return writer.bytes
@@ -63,10 +65,12 @@ struct ClearFrameSealer: FrameSealer {
         var reader = ByteReader(frame)
         guard let rawKind = try? reader.readUInt8(), let kind = FrameKind(rawValue: rawKind),
             let sender = try? reader.readUInt8(), Int(sender) < nodes.count, let recipient = try? reader.readUInt8(),
-            let bootEpoch = try? reader.readUInt32(), let counter = try? reader.readUInt64()
+            let bootEpoch = try? reader.readUInt32(), let recipientEpoch = try? reader.readUInt32(),
+            let counter = try? reader.readUInt64()
         else { throw .malformed }
         guard recipient == me else { throw .unauthentic }
         guard sender != me else { throw .echoed }
+        guard recipientEpoch == 0 || recipientEpoch == self.bootEpoch else { throw .unknownSession }
         let place = Int(sender)
         if bootEpoch > senders[place].bootEpoch { senders[place] = Sender(bootEpoch: bootEpoch) }
         guard bootEpoch == senders[place].bootEpoch, senders[place].window.accept(counter) else { throw .replayed }
