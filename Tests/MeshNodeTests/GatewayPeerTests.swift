@@ -148,6 +148,29 @@ struct GatewayPeerTests {
         }
     }
 
+    @Test("a delegation changed in any way is refused, and no bytes in its place do harm")
+    func mutatedDelegations() async throws {
+        try await withPair { mesh, edge, core, _ in
+            let good = try #require(Hex.decode(makeDelegation(mesh, from: edge, to: core)))
+            var random = SeededRandom(seed: 0xDE1E)
+            for _ in 0..<5_000 {
+                var bytes = good
+                switch random.below(4) {
+                case 0: bytes = Array(bytes.prefix(random.below(bytes.count)))
+                case 1: bytes.insert(UInt8(random.below(256)), at: random.below(bytes.count))
+                case 2: bytes = (0..<random.below(300)).map { _ in UInt8(random.below(256)) }
+                default:
+                    for _ in 0...random.below(3) { bytes[random.below(bytes.count)] = UInt8(random.below(256)) }
+                }
+                guard bytes != good else { continue }
+                #expect(throws: DelegationRefusal.self, "\(Hex.encode(bytes))") {
+                    try accept(Hex.encode(bytes), from: edge, at: core)
+                }
+            }
+            #expect(throws: Never.self) { try accept(Hex.encode(good), from: edge, at: core) }
+        }
+    }
+
     @Test("outside a sealed stream a delegation means nothing")
     func delegationInTheClear() async throws {
         try await withPair { mesh, edge, core, backend in

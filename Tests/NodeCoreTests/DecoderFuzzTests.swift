@@ -1,4 +1,7 @@
+import Foundation
+import NodeCore
 import Primitives
+import Raft
 import SecureChannel
 import Testing
 
@@ -63,5 +66,27 @@ struct DecoderFuzzTests {
             guard mutated != text else { continue }
             #expect(JoinTicket(mutated) == nil)
         }
+    }
+
+    /// The document that a joining node is handed, and finds again at each start.
+    @Test("a genesis changed in any way makes a roster or none, and does no harm")
+    func genesis() throws {
+        let genesis = Genesis(
+            cluster: Array(repeating: 4, count: 16),
+            members: (1...3).map {
+                Genesis.Member(
+                    name: "n\($0)", node: NodeID(high: 1, low: UInt64($0)), replica: ReplicaID(UInt64($0)), rank: $0,
+                    isVoter: true, trustClass: .core)
+            })
+        let document = Array(try JSONEncoder().encode(genesis))
+        var random = SeededRandom(seed: 0xF024)
+        var rosterCount = 0
+        for _ in 0..<20_000 {
+            var bytes = document
+            for _ in 0...random.below(3) { mutate(&bytes, &random, [document]) }
+            guard let changed = try? JSONDecoder().decode(Genesis.self, from: Data(bytes)) else { continue }
+            if Roster(changed) != nil { rosterCount += 1 }
+        }
+        #expect(Roster(genesis) != nil && rosterCount > 100, "\(rosterCount) of the changed ones are rosters")
     }
 }
