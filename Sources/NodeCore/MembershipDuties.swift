@@ -34,9 +34,9 @@ extension NodeBrain {
         guard now >= membershipDuties.dueAt, consensus.holdsLease(at: now) else { return }
         membershipDuties.postpone(from: now)
         guard !consensus.isChangeUnfinished else { return }
-        let plan = MembershipPlan(
-            configuration: consensus.configuration, nodes: roster.present.map { planned($0, at: now) },
-            ready: consensus.readyLearners(at: now))
+        var plan = MembershipPlan(
+            configuration: consensus.configuration, nodes: roster.present.map { planned($0, at: now) })
+        plan.ready = consensus.readyLearners(among: plan.candidates, at: now)
         guard let target = plan.next() else { return tendElectionTimeout(now: now) }
         // Refused while an older change is unfinished or the term is young: the next look proposes it again.
         _ = consensus.proposeChange(to: target, now: now, into: &raftEffects)

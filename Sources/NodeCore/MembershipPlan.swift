@@ -40,9 +40,9 @@ package struct MembershipPlan {
     /// Everyone in the roster, in its order.
     package let nodes: [Node]
     /// Learners that keep up with the log.
-    package let ready: [ReplicaID]
+    package var ready: [ReplicaID]
 
-    package init(configuration: Configuration, nodes: [Node], ready: [ReplicaID]) {
+    package init(configuration: Configuration, nodes: [Node], ready: [ReplicaID] = []) {
         self.configuration = configuration
         self.nodes = nodes
         self.ready = ready
@@ -68,6 +68,7 @@ package struct MembershipPlan {
     }
 
     private func admission() -> Configuration? {
+        guard configuration.members.count < Configuration.memberCountMax else { return nil }
         for node in nodes where node.isAlive {
             guard let replica = node.notice?.replica, !configuration.contains(replica),
                 !isBoundElsewhere(replica, node.id)
@@ -82,7 +83,7 @@ package struct MembershipPlan {
     }
 
     private func replacement() -> Configuration? {
-        for learner in eligible {
+        for learner in eligible where ready.contains(learner) {
             guard let former = configuration.voters.first(where: { configuration.node(of: $0) == node(of: learner) })
             else { continue }
             return change(
@@ -102,7 +103,7 @@ package struct MembershipPlan {
 
     /// The first of the eligible that may vote together with those who vote now.
     private func choose(_ wanted: Int) -> [ReplicaID]? {
-        let eligible = eligible
+        let eligible = eligible.filter(ready.contains)
         let room =
             Self.edgeVotersMax(among: configuration.voters.count + wanted) - configuration.voters.count(where: isEdge)
         var chosen: [ReplicaID] = []
@@ -140,13 +141,24 @@ package struct MembershipPlan {
         return change(level: lowest)
     }
 
-    /// Learners that may become voters: what their node runs now, its program new enough; highest ranks first, and in
-    /// the roster's order among equals.
+    /// Learners of whom it is worth knowing whether they keep up: they could get a vote. At most so many of a class as one
+    /// replica serves in the tree of observers, since the leader serves these itself.
+    package var candidates: [ReplicaID] {
+        let successors = eligible.filter { learner in
+            configuration.voters.contains { node(of: $0) == node(of: learner) }
+        }
+        guard configuration.voters.count < Self.votersMax else { return successors }
+        let edges = eligible.filter(isEdge)
+        let cores = eligible.filter { !edges.contains($0) }
+        return successors + cores.prefix(ObserverTree.fanOut) + edges.prefix(ObserverTree.fanOut)
+    }
+
+    /// Learners that may become voters once they keep up: what their node runs now, its program new enough; highest ranks
+    /// first, and in the roster's order among equals.
     private var eligible: [ReplicaID] {
         let running = nodes.filter { node in
             guard let notice = node.notice else { return false }
             return node.isAlive && node.mayVote && configuration.learners.contains(notice.replica)
-                && ready.contains(notice.replica)
                 && notice.featureLevel >= configuration.featureLevel
         }
         let order = running.enumerated().sorted { a, b in

@@ -140,7 +140,7 @@ extension NodeBrain {
     /// sent there meanwhile would have to be answered with "outcome unknown".
     private func reachableLeader(at now: Instant) -> ReplicaID? {
         if consensus.role == .leader { return consensus.leader }
-        guard let heardAt = consensus.leaderContact, now < heardAt + timing.electionTimeout else { return nil }
+        guard let heardAt = consensus.leaderHeardAt, now < heardAt + timing.electionTimeout else { return nil }
         return consensus.leader
     }
 

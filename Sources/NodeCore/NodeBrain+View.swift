@@ -32,7 +32,7 @@ extension NodeBrain {
         let isLeader = consensus.role == .leader
         let validUntil: Instant? =
             haltReason != nil
-            ? nil : isLeader ? consensus.leaseDeadline : consensus.leaderContact.map { $0 + timing.electionTimeout }
+            ? nil : isLeader ? consensus.leaseDeadline : consensus.leaderHeardAt.map { $0 + timing.electionTimeout }
         let role: ConsensusView.Role =
             switch consensus.role {
             case .leader: .leader

@@ -223,6 +223,13 @@
     /// A repeated refresh signs its holder out.
     case retryTakenForTheft
 
+    // MARK: Observers
+
+    /// Observers are handed what is not committed.
+    case fetchesUncommitted
+    /// An observer takes what it fetched for as recent as its arrival.
+    case freshAtArrival
+
     // MARK: Values
 
     /// A conditional write is done whatever the revision.

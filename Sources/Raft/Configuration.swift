@@ -10,7 +10,7 @@ import Primitives
 /// each replica belongs to, the election timeout, and the level of features in use.
 package struct Configuration: Hashable, Sendable {
     /// More members than this are refused by the decoder.
-    package static let memberCountMax = 64
+    package static let memberCountMax = 512
 
     /// Which node a replica is the memory of. A node whose disk was wiped comes back as another replica.
     package struct Binding: Hashable, Sendable {

@@ -205,6 +205,7 @@ extension Consensus {
     private mutating func abandonLeader(into effects: inout [RaftEffect]) {
         leader = nil
         leaderContact = nil
+        leaderHearsay = nil
         transfer = nil
         heartbeatDeadline = .distantFuture
         abandonSnapshots()

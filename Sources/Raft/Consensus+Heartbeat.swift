@@ -36,11 +36,12 @@ extension Consensus {
             if role != .leader { return }
         }
         guard heartbeatDeadline <= now else { return }
-        for slot in members.indices where slot != ownSlot {
+        for slot in members.indices where slot != ownSlot && isServed(slot, at: now) {
             retryAppend(to: slot, now: now, into: &effects)
             retrySnapshot(to: slot, now: now, into: &effects)
         }
         considerTransfer(now: now, into: &effects)
+        remindObserver(now: now, into: &effects)
         heartbeatDeadline = now + config.heartbeatInterval
         (commitTwoRoundsAgo, commitAtLastRound) = (commitAtLastRound, commitIndex)
         beat(now: now, into: &effects)
@@ -57,7 +58,7 @@ extension Consensus {
         }
         let time = logTime(at: now)
         let surveysPeers = wantsSurvey(now: now)
-        for slot in members.indices where slot != ownSlot {
+        for slot in members.indices where slot != ownSlot && isServed(slot, at: now) {
             let heartbeat = RaftMessage.Heartbeat(
                 term: term, round: round, commitIndex: commitIndex, confirmedRound: rounds.confirmed,
                 echoedStamp: isCurrent ? members[slot].lastStamp : nil, time: time, surveysPeers: surveysPeers)
@@ -122,6 +123,7 @@ extension Consensus {
             reply(.heartbeatReply(answer), to: sender, into: &effects)
             return
         }
+        upstream?.noteServed(until: now + config.electionTimeout)
         clock.observe(heartbeat.time, in: heartbeat.term, at: now)
         learnCommit(heartbeat.commitIndex)
         freshness.note(heartbeat)

@@ -65,12 +65,17 @@ extension Consensus {
 
     // MARK: Leader
 
-    /// Learners that have kept up with the log for as long as a preferred leader must before a hand-over, and are heard;
-    /// ascending. The wait begins when they are first asked about.
-    package mutating func readyLearners(at now: Instant) -> [ReplicaID] {
+    /// Those of these learners that have kept up with the log for as long as a preferred leader must before a hand-over,
+    /// and are heard; ascending. The wait begins when they are first asked about. The leader serves them itself, wherever
+    /// they are in the tree of observers, as long as it is asked about them.
+    package mutating func readyLearners(among candidates: [ReplicaID], at now: Instant) -> [ReplicaID] {
         guard role == .leader else { return [] }
         var ready: [ReplicaID] = []
         for slot in members.indices where configuration.learners.contains(members[slot].replica) {
+            guard candidates.contains(members[slot].replica) else {
+                members[slot].catchUp = nil
+                continue
+            }
             guard let catchUp = members[slot].catchUp else {
                 var catchUp = CatchUp(target: log.lastIndex, at: now)
                 // It may hold everything already, and nothing more come for a long time.
@@ -174,11 +179,15 @@ extension Consensus {
             if let slot = slot(of: id) { return members[slot] }
             var progress = Progress(replica: id)
             // So that the entry which admits it is the first to be sent.
-            if role == .leader { progress.reset(next: log.lastIndex) }
+            if role == .leader {
+                progress.reset(next: log.lastIndex)
+                progress.servedUntil = now + config.electionTimeout * 2
+            }
             return progress
         }
         electorate = Electorate(configuration, members: ids)
         ownSlot = ids.firstIndex(of: replica)
+        arrangeObservers(now: now)
         let former = config.electionTimeout
         let formerLease = config.leasePromise
         config = settings.agreeing(with: configuration.timeouts)

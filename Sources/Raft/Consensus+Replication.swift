@@ -54,7 +54,7 @@ extension Consensus {
     mutating func sendDueAppends(now: Instant, into effects: inout [RaftEffect]) {
         for slot in members.indices where members[slot].isAppendDue {
             members[slot].isAppendDue = false
-            if slot != ownSlot { replicate(to: slot, now: now, into: &effects) }
+            if slot != ownSlot, isServed(slot, at: now) { replicate(to: slot, now: now, into: &effects) }
         }
     }
 
@@ -132,6 +132,7 @@ extension Consensus {
             members[slot].isAppendDue = true
             releaseTransferIfReady(now: now, into: &effects)
         case .rejected(let previous, let hint):
+            serveIfAlone(slot, now: now)
             let shared = log.lastPosition(notAfter: hint)
             if members[slot].noteRejected(previous: previous, shared: shared.index) {
                 members[slot].isAppendDue = true
@@ -200,14 +201,14 @@ extension Consensus {
     }
 
     /// Committed entries equal the leader's without looking (leader completeness, Raft §5.4.3).
-    private func isShared(_ previous: LogPosition) -> Bool {
+    func isShared(_ previous: LogPosition) -> Bool {
         previous.index <= commitIndex || log.term(at: previous.index) == previous.term
             || (planted(.previousUnchecked) && previous.index <= lastIndex)
     }
 
     /// Appends what is new. Only a conflict truncates: an append that arrives late and is shorter than what is already
     /// here must not cut off entries that were acknowledged (Raft §5.3, rule 3 of AppendEntries).
-    private mutating func merge(_ entries: [Entry], now: Instant) {
+    mutating func merge(_ entries: [Entry], now: Instant) {
         for entry in entries where entry.index > log.base.index {
             if let present = log.term(at: entry.index) {
                 if planted(.truncatesNever) || (present == entry.term && !planted(.truncatesAlways)) { continue }

@@ -58,6 +58,8 @@ package struct Consensus: Sendable {
 
     /// When this follower last heard the leader of its term.
     package internal(set) var leaderContact: Instant?
+    /// When those heard it from whom this observer fetches.
+    var leaderHearsay: Instant?
     /// No vote before this moment: E after the last leader contact, and E after a restart, since the replica may have
     /// promised as much before it crashed.
     var withholdsVotesUntil: Instant
@@ -82,6 +84,11 @@ package struct Consensus: Sendable {
     var clock: LogClock
     var freshness: Freshness
     var followerReads: FollowerReads
+    /// An observer's; nil on who votes or is in no configuration.
+    var upstream: Upstream?
+    var fetchDesk = FetchDesk()
+    /// The observer that this leader reminded last.
+    var remindedSlot = 0
 
     // Meaningful while leading.
     var rounds = RoundLedger()
@@ -160,6 +167,7 @@ package struct Consensus: Sendable {
         transferNotBefore = now
         announced = Standing(role: .follower, term: hardState.term, leader: nil)
         nextDeadline = now
+        arrangeObservers(now: now)
         if !isSolitary { restartElectionTimer(now: now) }
         recover(doubtfulTail: recovered.doubtfulTail, isFaulty: recovered.isFaulty)
         compactLog()
@@ -203,6 +211,8 @@ package struct Consensus: Sendable {
         case .readReply(let reply): followerReads.confirm(reply.ticket, index: reply.index)
         case .snapshot(let chunk): handleSnapshotChunk(chunk, from: sender, now: now, into: &effects)
         case .snapshotReply(let reply): handleSnapshotReply(reply, from: slot, now: now, into: &effects)
+        case .fetch(let fetch): handleFetch(fetch, from: slot, now: now)
+        case .fetched(let fetched): handleFetched(fetched, from: sender, now: now, into: &effects)
         }
     }
 
@@ -222,7 +232,7 @@ package struct Consensus: Sendable {
         case .vote(let request) where request.last > log.lastPosition:
             handleVote(request, from: sender, now: now, into: &effects)
         case .preVote, .vote, .preVoteReply, .voteReply, .appendReply, .heartbeatReply, .hello, .tailQuery, .tailReply,
-            .readRequest, .readReply, .snapshotReply:
+            .readRequest, .readReply, .snapshotReply, .fetch, .fetched:
             break
         }
     }
@@ -241,6 +251,7 @@ package struct Consensus: Sendable {
                 }
             }
             retryReads(now: now, into: &effects)
+            fetchIfDue(now: now, into: &effects)
         }
         finish(now: now, into: &effects)
     }
@@ -300,13 +311,19 @@ package struct Consensus: Sendable {
     package var term: Term { hardState.term }
     package var lastIndex: LogIndex { log.lastIndex }
 
+    /// When the leader was last heard, here or by those from whom this observer fetches.
+    package var leaderHeardAt: Instant? {
+        guard let leaderContact, let leaderHearsay else { return leaderContact ?? leaderHearsay }
+        return max(leaderContact, leaderHearsay)
+    }
+
     /// E as agreed on, or as set where nothing is agreed on yet.
     package var electionTimeout: Duration { config.electionTimeout }
 
     /// Inlined, so that the whole replica is not copied to be asked.
     @inline(__always) var earliestDeadline: Instant {
         guard role == .leader else {
-            return min(electionDeadline, nextReadDeadline ?? .distantFuture)
+            return min(electionDeadline, nextReadDeadline ?? .distantFuture, upstream?.dueAt ?? .distantFuture)
         }
         var deadline = min(heartbeatDeadline, quorumDeadline)
         if let writing = durability.writingSince { deadline = min(deadline, writing + config.diskHangLimit) }
@@ -377,6 +394,7 @@ package struct Consensus: Sendable {
         followerReads.release(appliedThrough: appliedIndex) { id, index in
             effects.append(.readReady(id: id, index: index))
         }
+        if !fetchDesk.isEmpty { answerFetches(now: now, into: &effects) }
         let standing = Standing(role: role, term: term, leader: leader)
         if standing != announced {
             announced = standing

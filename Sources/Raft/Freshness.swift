@@ -44,6 +44,9 @@ struct Freshness: Sendable {
         return stamps[stamps.count - 1].number
     }
 
+    /// When the message that bears this number left; nil if that is not remembered.
+    func sentAt(_ number: UInt64) -> Instant? { stamps.last { $0.number == number }?.sentAt }
+
     mutating func note(_ heartbeat: RaftMessage.Heartbeat) {
         if heartbeat.term != term {
             term = heartbeat.term
@@ -61,7 +64,8 @@ struct Freshness: Sendable {
         }
     }
 
-    /// The leader's own form: its quorum confirmed a round that it sent at `moment`.
+    /// Everything committed before `moment` is within `index`: on a leader, whose quorum confirmed a round that it sent then,
+    /// or on an observer, whose source has said so.
     mutating func confirm(_ index: LogIndex, at moment: Instant) {
         if let confirmedAt, moment <= confirmedAt { return }
         confirmedAt = moment

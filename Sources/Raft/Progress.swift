@@ -54,6 +54,10 @@ struct Progress: Sendable {
     var catchUp: CatchUp?
     /// It is reached around a broken link, where only small messages pass.
     var isRelayed = false
+    /// A voter, or at the top of the tree of observers: served without asking.
+    var isAtTop = true
+    /// Until when it is served because it asked this leader itself.
+    var servedUntil: Instant?
     /// Since when it could have been handed the leadership; nil while it could not.
     var eligibleSince: Instant?
 
@@ -81,6 +85,7 @@ struct Progress: Sendable {
         heard = []
         eligibleSince = nil
         catchUp = nil
+        servedUntil = nil
     }
 
     /// Whether another append may leave now.
@@ -128,6 +133,13 @@ struct Progress: Sendable {
         next = match.next
         inFlight.removeAll(keepingCapacity: true)
         awaitedSince = nil
+    }
+
+    /// It was not served for a while: begins where its log is likely to end.
+    mutating func resume(before last: LogIndex) {
+        guard mode != .snapshotting else { return }
+        restartProbing()
+        next = max(match.next, last)
     }
 
     /// Goes back to just after `shared` because the append following `previous` was rejected. Returns whether the

@@ -20,11 +20,12 @@ extension RaftMessage {
         case preVoteReply, vote, voteReply, append, appendReply, heartbeat, heartbeatReply
         case timeoutNow, hello, readRequest, readReply, tailQuery, tailReply
         case snapshot, snapshotReply
+        case fetch, fetched
     }
 
     /// Whether a message that begins so is one of those that can be long.
     package static func carriesEntries(tag: UInt8) -> Bool {
-        tag == Tag.append.rawValue || tag == Tag.snapshot.rawValue
+        tag == Tag.append.rawValue || tag == Tag.snapshot.rawValue || tag == Tag.fetched.rawValue
     }
 
     private enum OutcomeTag: UInt8 {
@@ -42,6 +43,7 @@ extension RaftMessage {
     package var encodedBytesEstimate: Int {
         switch self {
         case .append(let append): append.entries.reduce(64) { $0 + $1.payload.count + 16 }
+        case .fetched(let fetched): fetched.entries.reduce(96) { $0 + $1.payload.count + 16 }
         case .snapshot(let chunk): 96 + chunk.bytes.count
         default: 64
         }
@@ -105,6 +107,15 @@ extension RaftMessage {
         case .snapshotReply(let reply):
             writer.write(Tag.snapshotReply.rawValue)
             writer.write(reply)
+        case .fetch(let fetch):
+            writer.write(Tag.fetch.rawValue)
+            writer.write(fetch.term)
+            write(fetch.last, to: &writer)
+            writer.write(fetch.commitIndex)
+            writer.write(fetch.stamp)
+        case .fetched(let fetched):
+            writer.write(Tag.fetched.rawValue)
+            write(fetched, to: &writer)
         }
     }
 
@@ -141,6 +152,12 @@ extension RaftMessage {
                     index: try reader.readBoundedIndex()))
         case .snapshot: message = .snapshot(try reader.readSnapshotChunk())
         case .snapshotReply: message = .snapshotReply(try reader.readSnapshotReply())
+        case .fetch:
+            message = .fetch(
+                Fetch(
+                    term: try reader.readBoundedTerm(), last: try reader.readPosition(),
+                    commitIndex: try reader.readBoundedIndex(), stamp: try reader.readUInt64()))
+        case .fetched: message = .fetched(try reader.readFetched())
         }
         try reader.expectEnd()
         return message
@@ -167,13 +184,33 @@ extension RaftMessage {
         write(append.previous, to: &writer)
         writer.write(append.commitIndex)
         writer.write(append.time)
-        writer.writeVarint(UInt64(append.entries.count))
-        for entry in append.entries {
+        write(append.entries, to: &writer)
+    }
+
+    private static func write(_ entries: [Entry], to writer: inout ByteWriter) {
+        writer.writeVarint(UInt64(entries.count))
+        for entry in entries {
             writer.write(entry.term)
             writer.write(entry.time)
             writer.write(entry.kind.rawValue)
             writer.write(entry.payload)
         }
+    }
+
+    private static func write(_ fetched: Fetched, to writer: inout ByteWriter) {
+        writer.write(fetched.term)
+        writer.writeOptional(fetched.leader) {
+            $0.write($1.replica)
+            $0.writeVarint(UInt64($1.heardAgo.inNanoseconds))
+        }
+        write(fetched.previous, to: &writer)
+        writer.write(fetched.commitIndex)
+        writer.write(fetched.time)
+        writer.writeOptional(fetched.proof) {
+            $0.write($1.stamp)
+            $0.write($1.index)
+        }
+        write(fetched.entries, to: &writer)
     }
 
     private static func write(_ reply: AppendReply, to writer: inout ByteWriter) {
@@ -261,21 +298,47 @@ extension ByteReader {
         let previous = try readPosition()
         let commitIndex = try readBoundedIndex()
         let time = try readBoundedTime()
+        let entries = try readEntries(after: previous, through: term)
+        return RaftMessage.Append(
+            term: term, previous: previous, entries: entries, commitIndex: commitIndex, time: time)
+    }
+
+    fileprivate mutating func readFetched() throws(DecodeError) -> RaftMessage.Fetched {
+        let term = try readBoundedTerm()
+        let leader = try readOptional { (reader) throws(DecodeError) in
+            RaftMessage.Fetched.Leader(try reader.readReplicaID(), heardAgo: try reader.readSpan())
+        }
+        let previous = try readPosition()
+        let commitIndex = try readBoundedIndex()
+        let time = try readBoundedTime()
+        let proof = try readOptional { (reader) throws(DecodeError) in
+            RaftMessage.Fetched.Proof(stamp: try reader.readUInt64(), index: try reader.readBoundedIndex())
+        }
+        let entries = try readEntries(after: previous, through: term)
+        guard entries.last?.index ?? .zero <= commitIndex else { throw .invalid("entry that is not committed") }
+        return RaftMessage.Fetched(
+            term: term, leader: leader, previous: previous, entries: entries, commitIndex: commitIndex, time: time,
+            proof: proof)
+    }
+
+    /// Those that follow `previous` in the log of a leader of `term`.
+    private mutating func readEntries(
+        after previous: LogPosition, through term: Term
+    ) throws(DecodeError) -> [Entry] {
         let count = try readCount(limit: RaftMessage.entryCountMax)
         guard previous.term <= term, (previous.index == .zero) == (previous.term == .zero) else {
             throw .invalid("previous position")
         }
         var entries: [Entry] = []
         entries.reserveCapacity(min(count, remaining / 11))
-        var last = LogPosition(index: previous.index, term: previous.term)
+        var last = previous
         for _ in 0..<count {
             let entry = try readEntry(after: last)
             last = LogPosition(index: entry.index, term: entry.term)
             entries.append(entry)
         }
         guard last.term <= term else { throw .invalid("entry term") }
-        return RaftMessage.Append(
-            term: term, previous: previous, entries: entries, commitIndex: commitIndex, time: time)
+        return entries
     }
 
     private mutating func readEntry(after previous: LogPosition) throws(DecodeError) -> Entry {
@@ -301,7 +364,7 @@ extension ByteReader {
     }
 
     /// Up to an hour: no election timeout is that long.
-    private mutating func readPromise() throws(DecodeError) -> Duration {
+    fileprivate mutating func readSpan() throws(DecodeError) -> Duration {
         let nanoseconds = try readVarint()
         guard nanoseconds <= 3_600_000_000_000 else { throw .tooLong }
         return .nanoseconds(Int64(nanoseconds))
@@ -310,7 +373,7 @@ extension ByteReader {
     fileprivate mutating func readHeartbeatReply() throws(DecodeError) -> RaftMessage.HeartbeatReply {
         RaftMessage.HeartbeatReply(
             term: try readBoundedTerm(), round: try readBoundedCounter(), stamp: try readUInt64(),
-            commitIndex: try readBoundedIndex(), last: try readBoundedIndex(), promise: try readPromise(),
+            commitIndex: try readBoundedIndex(), last: try readBoundedIndex(), promise: try readSpan(),
             heard: try readArray(limit: Configuration.memberCountMax) { (reader) throws(DecodeError) in
                 try reader.readReplicaID()
             })

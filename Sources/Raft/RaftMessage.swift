@@ -23,6 +23,9 @@ package enum RaftMessage: Hashable, Sendable {
     /// A piece of a snapshot, for a follower that is too far behind for the leader's log.
     indirect case snapshot(SnapshotChunk)
     case snapshotReply(SnapshotReply)
+    /// An observer that no leader serves asks for what is committed after its log (`ObserverTree`).
+    case fetch(Fetch)
+    case fetched(Fetched)
 
     /// The sender's term; for pre-votes, the term it would campaign in.
     package var term: Term {
@@ -40,6 +43,8 @@ package enum RaftMessage: Hashable, Sendable {
         case .readReply(let reply): reply.term
         case .snapshot(let chunk): chunk.term
         case .snapshotReply(let reply): reply.term
+        case .fetch(let fetch): fetch.term
+        case .fetched(let fetched): fetched.term
         }
     }
 
@@ -51,10 +56,17 @@ package enum RaftMessage: Hashable, Sendable {
 
     /// Too large for one sealed datagram of 1,200 bytes: send it over the stream.
     package var isBulk: Bool {
-        if case .snapshot = self { return true }
-        guard case .append(let append) = self else { return false }
+        switch self {
+        case .snapshot: true
+        case .append(let append): Self.areBulk(append.entries)
+        case .fetched(let fetched): Self.areBulk(fetched.entries)
+        default: false
+        }
+    }
+
+    private static func areBulk(_ entries: [Entry]) -> Bool {
         var bytes = 64
-        for entry in append.entries {
+        for entry in entries {
             bytes += entry.payload.count + 24
             if bytes > 1100 { return true }
         }
@@ -242,6 +254,72 @@ package enum RaftMessage: Hashable, Sendable {
             self.term = term
             self.ticket = ticket
             self.index = index
+        }
+    }
+
+    package struct Fetch: Hashable, Sendable {
+        package let term: Term
+        /// Where the sender's log ends; what follows its commit index may be none of the leader's.
+        package let last: LogPosition
+        package let commitIndex: LogIndex
+        /// Numbers the questions and answers of one process's life, from a random start (`Freshness`).
+        package let stamp: UInt64
+
+        package init(term: Term, last: LogPosition, commitIndex: LogIndex, stamp: UInt64) {
+            self.term = term
+            self.last = last
+            self.commitIndex = commitIndex
+            self.stamp = stamp
+        }
+    }
+
+    /// Nothing but what is committed. Nobody acknowledges it.
+    package struct Fetched: Hashable, Sendable {
+        /// Everything that was committed before the fetch with this stamp was sent is within `index`.
+        package struct Proof: Hashable, Sendable {
+            package let stamp: UInt64
+            package let index: LogIndex
+
+            package init(stamp: UInt64, index: LogIndex) {
+                self.stamp = stamp
+                self.index = index
+            }
+        }
+
+        /// Who leads, and how long ago the leader itself was heard by whoever passed this on first.
+        package struct Leader: Hashable, Sendable {
+            package let replica: ReplicaID
+            package let heardAgo: Duration
+
+            package init(_ replica: ReplicaID, heardAgo: Duration) {
+                self.replica = replica
+                self.heardAgo = heardAgo
+            }
+        }
+
+        package let term: Term
+        /// Of that term; nil if it was not heard within E.
+        package let leader: Leader?
+        /// The entry just before `entries`; zero without any.
+        package let previous: LogPosition
+        /// Consecutive from `previous`, committed.
+        package let entries: [Entry]
+        package let commitIndex: LogIndex
+        /// The sender's reading of log time.
+        package let time: LogTime
+        package let proof: Proof?
+
+        package init(
+            term: Term, leader: Leader?, previous: LogPosition = .zero, entries: [Entry] = [],
+            commitIndex: LogIndex, time: LogTime, proof: Proof? = nil
+        ) {
+            self.term = term
+            self.leader = leader
+            self.previous = previous
+            self.entries = entries
+            self.commitIndex = commitIndex
+            self.time = time
+            self.proof = proof
         }
     }
 }

@@ -48,7 +48,7 @@ extension World {
             noteProven(by: node)
             return nil
         case .preVote, .preVoteReply, .append, .heartbeatReply, .hello, .tailQuery, .tailReply, .readRequest, .snapshot,
-            .snapshotReply:
+            .snapshotReply, .fetch, .fetched:
             return nil
         }
     }

@@ -104,6 +104,11 @@ enum DecoderSamples {
                     promise: .milliseconds(300), heard: [ReplicaID(1), ReplicaID(2)])),
             .tailReply(.init(term: Term(5), tail: position, readable: LogIndex(8), doubtful: LogIndex(9))),
             .readReply(.init(term: Term(5), ticket: .max, index: LogIndex(4))), .timeoutNow(term: Term(5)),
+            .fetch(.init(term: Term(5), last: position, commitIndex: LogIndex(4), stamp: .max)),
+            .fetched(
+                .init(
+                    term: Term(5), leader: .init(ReplicaID(3), heardAgo: .milliseconds(80)), commitIndex: LogIndex(4),
+                    time: LogTime(milliseconds: 77), proof: .init(stamp: 12, index: LogIndex(4)))),
         ]
         return (payloads, messages.map { RaftMessage.encode($0) + [1, 0, 0, 0, 0, 0, 0, 0] })
     }()

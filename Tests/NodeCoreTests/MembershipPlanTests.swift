@@ -203,4 +203,15 @@ import Testing
         #expect(voters(five).count == 5)
         #expect(voters([("a", 1, false)]) == [])
     }
+
+    @Test("the leader asks after whoever could get a vote, and with five voters only after the successor of one")
+    func candidates() {
+        let candidates = { (voters: [UInt64], learners: [UInt64], nodes: [MembershipPlan.Node]) in
+            MembershipPlan(configuration: Self.configuration(voters, learners: learners), nodes: nodes).candidates
+        }
+        let others = (UInt64(6)...8).map { Self.node($0, runs: $0, isAlive: $0 != 8) }
+        #expect(candidates([1, 2, 3], [6, 7, 8], Self.three + others) == [ReplicaID(6), ReplicaID(7)])
+        let wiped = Self.node(4, runs: 14)
+        #expect(candidates([1, 2, 3, 4, 5], [6, 7, 8, 14], Self.three + others + [wiped]) == [ReplicaID(14)])
+    }
 }

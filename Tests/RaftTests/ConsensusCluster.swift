@@ -173,10 +173,13 @@ final class ConsensusCluster {
         return result
     }
 
-    /// Learners that `place`, leading, finds ready.
-    func readyLearners(on place: Int) -> [Int] {
+    /// Of these learners, or of all, those that `place`, leading, finds ready.
+    func readyLearners(among places: [Int]? = nil, on place: Int) -> [Int] {
         var ready: [ReplicaID] = []
-        with(place) { core, now, _ in ready = core.readyLearners(at: now) }
+        let named = places?.map { nodes[$0].id }
+        with(place) { core, now, _ in
+            ready = core.readyLearners(among: named ?? core.configuration.learners, at: now)
+        }
         return ready.map { Int($0.value) - 1 }
     }
 

@@ -36,7 +36,32 @@ import Testing
         .timeoutNow(term: Term(5)), .hello(term: Term(5)),
         .readRequest(.init(term: Term(5), ticket: .max)),
         .readReply(.init(term: Term(5), ticket: .max, index: LogIndex(4))),
+        .fetch(
+            .init(
+                term: Term(5), last: LogPosition(index: LogIndex(9), term: Term(4)), commitIndex: LogIndex(8),
+                stamp: .max)),
+        .fetched(.init(term: Term(5), leader: nil, commitIndex: LogIndex(4), time: LogTime(milliseconds: 77))),
+        .fetched(
+            .init(
+                term: Term(5), leader: .init(ReplicaID(3), heardAgo: .milliseconds(80)),
+                previous: LogPosition(index: LogIndex(3), term: Term(4)),
+                entries: [
+                    Entry(
+                        index: LogIndex(4), term: Term(5), time: LogTime(milliseconds: 70), kind: .command,
+                        payload: [1, 2, 3])
+                ], commitIndex: LogIndex(4), time: LogTime(milliseconds: 77),
+                proof: .init(stamp: 12, index: LogIndex(4)))),
     ]
+
+    @Test("an answer to a fetch that holds more than is committed is refused")
+    func fetchedUncommitted() {
+        let entry = Entry(
+            index: LogIndex(4), term: Term(5), time: LogTime(milliseconds: 70), kind: .command, payload: [1])
+        let fetched = RaftMessage.Fetched(
+            term: Term(5), leader: nil, previous: LogPosition(index: LogIndex(3), term: Term(4)), entries: [entry],
+            commitIndex: LogIndex(3), time: LogTime(milliseconds: 77))
+        #expect(throws: DecodeError.self) { try RaftMessage.decode(RaftMessage.encode(.fetched(fetched))) }
+    }
 
     @Test("every message survives its encoding", arguments: samples)
     func roundTrip(message: RaftMessage) throws {
