@@ -74,7 +74,7 @@ package struct SessionGrant: Hashable, Sendable {
     package let user: UserName
     /// `User.passwordRevision` of the verifier that was checked. If the password has changed since, it is refused.
     package let passwordRevision: LogIndex
-    /// The node that checked the password.
+    /// Where the person signed in. A core node checked the password, this one or another.
     package let node: NodeID
     package let refreshHash: Bytes32
     package let label: Label

@@ -57,11 +57,16 @@ package struct AuthorityState: Sendable {
         case .repeat(let reply): return applied(reply, isRepeat: true)
         case .refuse(let refusal): return applied(.refused(refusal))
         case .run:
-            guard let command = try? AuthorityCommand(wholeRestOf: &reader) else {
-                return applied(.refused(.malformed))
-            }
+            guard let command = try? AuthorityCommand(from: &reader) else { return applied(.refused(.malformed)) }
             // As a program that does not know it would: neither an effect nor a memory.
             guard command.requiredLevel <= featureLevel else { return applied(.refused(.malformed)) }
+            if command.needsCoreWord, featureLevel >= .coreWords {
+                guard reader.remaining == CoreWord.byteCount, let word = CoreWord(endOf: envelope),
+                    word.isGenuine(on: envelope, roster: roster, origin: origin)
+                else { return applied(.refused(.unsigned)) }
+            } else {
+                guard reader.remaining == 0 else { return applied(.refused(.malformed)) }
+            }
             let reply = run(command, origin: origin)
             clients.record(reply, for: header, at: index, limits: limits)
             return applied(reply)
@@ -170,13 +175,6 @@ package struct AuthorityState: Sendable {
     private mutating func whenAnchored(_ body: (inout Self, UnixTime) -> AuthorityReply) -> AuthorityReply {
         guard let unixNow = clock.unixNow else { return .refused(.clockNotSet) }
         return body(&self, unixNow)
-    }
-}
-
-extension AuthorityCommand {
-    fileprivate init(wholeRestOf reader: inout ByteReader) throws(DecodeError) {
-        try self.init(from: &reader)
-        try reader.expectEnd()
     }
 }
 

@@ -9,7 +9,7 @@ package struct Session: Hashable, Sendable {
 
     package let id: SessionID
     package let user: UserName
-    /// The node that checked the password.
+    /// Where the person signed in. A core node checked the password, this one or another; it ends with that node's revocation.
     package let grantedBy: NodeID
     /// The entry that made the session; also its age among the user's sessions.
     package let grantedAt: LogIndex
@@ -60,6 +60,11 @@ extension Session {
             return .retry(sealedSuccessor: lastExchange.sealedSuccessor)
         }
         return .reused
+    }
+
+    /// Whether presenting this refresh token now would be answered; any other ends the session.
+    package func accepts(_ hash: Bytes32, now: LogTime) -> Bool {
+        if case .reused = judge(presented: hash, now: now) { false } else { true }
     }
 
     mutating func exchange(_ rotation: RefreshRotation, now: LogTime, unixNow: UnixTime) {

@@ -29,10 +29,17 @@ extension NodeBrain {
         let envelope = CommandEnvelope(
             client: origin.client, bornAt: origin.bornAt, sequence: sequence,
             lowestUnacknowledged: proposals.lowestSequence(of: origin.client) ?? sequence, command: command)
+        let needsWord = command.needsCoreWord && authority.featureLevel >= .coreWords
         proposals.add(
             ProposalTable.Proposal(
                 request: request, client: origin.client, sequence: sequence, command: command,
-                envelope: envelope.encode(), refuseAt: refuseAt, abandonAt: abandonAt))
+                envelope: needsWord ? addWord(to: envelope.encode()) : envelope.encode(), hasWord: needsWord,
+                refuseAt: refuseAt, abandonAt: abandonAt))
+    }
+
+    /// This node's, whatever its class: an edge node's is refused by everybody who applies it.
+    private func addWord(to envelope: [UInt8]) -> [UInt8] {
+        CoreWord.append(to: envelope, cluster: roster.cluster, signer: me, sign: signatures.sign)
     }
 
     mutating func readBarrier(_ request: RequestID, now: Instant, into effects: inout [NodeEffect]) {
@@ -160,9 +167,11 @@ extension NodeBrain {
                 entry.payload, at: entry.index, time: entry.time, origin: meshOrigin)
             effects.append(.event(.applied(entry.index, applied.reply)))
             guard let proposal = proposals.remove(client: applied.client, sequence: applied.sequence) else { continue }
-            if applied.reply == .refused(.clientExpired) {
-                // It was not run, and never will be under this id: ask again as someone new.
-                if origin?.client == applied.client { origin = nil }
+            let isTooNew = applied.reply == .refused(.unsigned) && proposal.command.needsCoreWord && !proposal.hasWord
+            if applied.reply == .refused(.clientExpired) || isTooNew {
+                // It was not run, and never will be under this id: ask again as someone new. The same for one that was on
+                // its way when the mesh came to ask for a word.
+                if origin?.client == applied.client, !isTooNew { origin = nil }
                 enqueue(
                     proposal.command, for: proposal.request, refuseAt: proposal.refuseAt,
                     abandonAt: proposal.abandonAt)

@@ -13,7 +13,9 @@ struct ProposalTable: Sendable {
         let client: UInt64
         let sequence: UInt64
         let command: AuthorityCommand
+        /// With this node's word behind it, where the mesh asked for one when it was made.
         let envelope: [UInt8]
+        let hasWord: Bool
         /// Give up then, if no attempt may have been appended.
         let refuseAt: Instant
         /// Give up then in any case.

@@ -17,10 +17,11 @@ struct DeterminismTests {
         for number in 1...Self.entryCount {
             let index = LogIndex(UInt64(number))
             let entry = source.next(at: index, after: first)
-            let reply = first.apply(entry.bytes, at: index, time: entry.time)
-            let other = second.apply(entry.bytes, at: index, time: entry.time)
+            let origin = TestRoster.origin
+            let reply = first.apply(entry.bytes, at: index, time: entry.time, origin: origin)
+            let other = second.apply(entry.bytes, at: index, time: entry.time, origin: origin)
             try #require(other == reply, "seed \(seed) entry \(number)")
-            if let other = third?.apply(entry.bytes, at: index, time: entry.time) {
+            if let other = third?.apply(entry.bytes, at: index, time: entry.time, origin: origin) {
                 try #require(other == reply, "seed \(seed) entry \(number), after the snapshot")
             }
             kinds.insert(reply.isRepeat ? "repeat" : reply.reply.kind)
@@ -82,7 +83,7 @@ extension RandomLog {
         "repeat", "done", "granted", "rotated", "sessionsEnded", "stored", "malformed", "userExists", "unknownUser",
         "adminRequired", "passwordChanged", "idTaken", "unknownSession", "sessionExpired", "refreshReused",
         "unknownKey", "conditionFailed", "unknownValue", "tooLarge", "limitReached", "clockNotAhead",
-        "staleSequence", "clientExpired", "locked", "lockHeld", "notHolding",
+        "staleSequence", "clientExpired", "locked", "lockHeld", "notHolding", "unsigned",
     ]
 }
 

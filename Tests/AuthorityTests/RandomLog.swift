@@ -52,10 +52,14 @@ struct RandomLog {
         let sequence = (sequences[client] ?? 0) + 1 + UInt64(random.below(2))
         sequences[client] = sequence
         let lowest = sequence > 4 ? sequence - UInt64(random.below(4)) : 1
-        let bytes = CommandEnvelope(
+        let envelope = CommandEnvelope(
             client: client, bornAt: LogIndex(index.value - min(index.value, UInt64(1 + random.below(30)))),
             sequence: sequence, lowestUnacknowledged: lowest, command: command(after: state)
-        ).encode()
+        )
+        var bytes = envelope.encode()
+        if envelope.command.needsCoreWord, state.featureLevel >= .coreWords {
+            bytes = TestRoster.worded(bytes, by: random.chance(1, in: 9) ? TestRoster.edge : TestRoster.bob)
+        }
         sent = sent.suffix(30) + [bytes]
         return bytes
     }

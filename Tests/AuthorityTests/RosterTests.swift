@@ -34,6 +34,15 @@ enum TestRoster {
             signature: sign(message, self.key(of: key ?? signer).bytes))
     }
 
+    /// The envelope with a word of `signer`, under the key of `key`.
+    static func worded(
+        _ envelope: [UInt8], by signer: NodeID, key: NodeID? = nil, cluster: [UInt8] = cluster
+    ) -> [UInt8] {
+        CoreWord.append(to: envelope, cluster: cluster, signer: signer) {
+            sign($0, self.key(of: key ?? signer).bytes)
+        }
+    }
+
     static func rotation(_ epoch: UInt32) -> RosterRecord {
         .rotateSecret(
             SecretRotation(

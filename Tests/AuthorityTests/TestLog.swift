@@ -32,9 +32,11 @@ struct TestLog {
     }
 
     func envelope(_ command: AuthorityCommand, sequence: UInt64, acknowledgedBelow lowest: UInt64 = 1) -> [UInt8] {
-        CommandEnvelope(
+        let envelope = CommandEnvelope(
             client: client, bornAt: bornAt, sequence: sequence, lowestUnacknowledged: lowest, command: command
         ).encode()
+        guard command.needsCoreWord, state.featureLevel >= .coreWords else { return envelope }
+        return TestRoster.worded(envelope, by: TestRoster.ada)
     }
 
     @discardableResult
