@@ -99,7 +99,10 @@ extension NodeBrain {
         keys.adopted = table.revision
         let isNews = table.revision > roster.revision
         roster.follow(table)
-        keys.toldRevocations.removeAll { table.isRevoked($0.node) }
+        if keys.toldRevocations.contains(where: { table.isRevoked($0.node) }) {
+            keys.toldRevocations.removeAll { table.isRevoked($0.node) }
+            keepRevocations(into: &effects)
+        }
         if isNews { effects.append(.keepRoster(table.encoded())) }
         reviseRoster(now: now, into: &effects)
         // Somebody may be known now whom a peer's word about was nothing to go by.

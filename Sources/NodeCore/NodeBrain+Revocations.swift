@@ -12,19 +12,40 @@ extension NodeBrain {
     ///
     /// A revision that the roster has passed is the log's word, and a record for it that is not in the log never counted.
     mutating func heedRevocations(of owners: [NodeID], now: Instant, into effects: inout [NodeEffect]) {
+        let told = owners.flatMap { owner in
+            membership.section(.revocations, of: owner).flatMap { try? RevocationNews(decoding: $0.bytes) }?.revocations
+                ?? []
+        }
+        guard believe(told, now: now, into: &effects) else { return }
+        keepRevocations(into: &effects)
+    }
+
+    /// What this node believed when it last ran, and its log does not say yet.
+    mutating func recallRevocations(_ kept: [UInt8], now: Instant, into effects: inout [NodeEffect]) {
+        guard !kept.isEmpty, let news = try? RevocationNews(decoding: kept) else { return }
+        _ = believe(news.revocations, now: now, into: &effects)
+    }
+
+    /// Returns whether any of them was news.
+    private mutating func believe(
+        _ told: [Revocation], now: Instant, into effects: inout [NodeEffect]
+    ) -> Bool {
         var isNews = false
-        for owner in owners {
-            guard let section = membership.section(.revocations, of: owner),
-                let news = try? RevocationNews(decoding: section.bytes)
-            else { continue }
-            for revocation in news.revocations where isCredible(revocation) {
-                if revocation.node == me { return haltRevoked(into: &effects) }
-                keys.toldRevocations.append(revocation)
-                roster.revoke(revocation.node)
-                isNews = true
+        for revocation in told where isCredible(revocation) {
+            if revocation.node == me {
+                haltRevoked(into: &effects)
+                return false
             }
+            keys.toldRevocations.append(revocation)
+            roster.revoke(revocation.node)
+            isNews = true
         }
         if isNews { reviseRoster(now: now, into: &effects) }
+        return isNews
+    }
+
+    func keepRevocations(into effects: inout [NodeEffect]) {
+        effects.append(.keepRevocations(RevocationNews(keys.toldRevocations).encode()))
     }
 
     private func isCredible(_ revocation: Revocation) -> Bool {

@@ -107,6 +107,7 @@ package struct NodeBrain: Sendable {
         membership.publish(.replica, bytes: ownNotice.encode(), now: now)
         expelRevoked()
         if let held = sealer.keyring?.newest { keys.kept = held }
+        recallRevocations(setup.keptRevocations, now: now, into: &effects)
         followKeys(now: now, into: &effects)
         adoptConfiguration()
         tick(now: now, into: &effects)

@@ -17,6 +17,9 @@ package enum NodeEffect: Sendable {
     /// Keep this, an encoded `RosterTable`, in place of what was kept before: whom this node speaks with after a restart,
     /// before its log has said so again.
     indirect case keepRoster([UInt8])
+    /// Keep this, encoded `RevocationNews`, in place of what was kept before: who was revoked by the word of peers alone, so
+    /// that a restart does not forget it before the log says so.
+    indirect case keepRevocations([UInt8])
     /// Keep these durably in place of what was kept before, and use them for streams from now on; then give back
     /// `NodeInput.keysKept`. One at a time.
     indirect case keepKeys(ChannelKeys)

@@ -28,16 +28,20 @@ package struct NodeSetup: Sendable {
     package let raft: RaftConfig
     package let gossip: GossipConfig
     package let timing: NodeTiming
+    /// What was kept of revocations that the log had not told of; empty for none.
+    package let keptRevocations: [UInt8]
     /// `contacts` are the other roster members with an address to start from; `sign` signs with this node's key.
     package init(
         me: NodeID, name: String, endpoint: Endpoint, bootEpoch: UInt64, roster: Roster, contacts: [Contact],
         descriptor: NodeDescriptor, raft: RaftConfig, gossip: GossipConfig, replica: ReplicaID? = nil,
         featureLevel: FeatureLevel = .current, electionTimeout: ElectionTimeoutPolicy? = nil,
+        keptRevocations: [UInt8] = [],
         sign: @escaping Notary.Sign,
         checkSignature: @escaping MeshOrigin.Check = { Identity.verify($0, of: $1, by: $2) }
     ) {
         origin = MeshOrigin(roster, check: checkSignature)
         self.sign = sign
+        self.keptRevocations = keptRevocations
         self.checkSignature = checkSignature
         self.electionTimeout = electionTimeout ?? .pinned(raft.electionTimeout)
         guard let bound = roster.entry(of: me)?.replica else {

@@ -194,6 +194,8 @@ package struct HostileFrames: Sendable {
         } catch {
             report.rejections[error, default: 0] += 1
         }
+        // Among others: no handshake is answered that is not newer than the last one that stood.
+        nodes[node].checkInvariants()
         if nodes[node].path(to: Self.ids[1 - node]) != path { report.movedAddresses += 1 }
         for answer in nodes[node].takeOutbox() {
             report.answers += 1

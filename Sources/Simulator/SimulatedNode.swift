@@ -19,6 +19,8 @@ struct SimulatedNode: Sendable {
     var disk = SimulatedDisk()
     /// Who belongs to the mesh, once that changed.
     var keptRoster: [UInt8] = []
+    /// Who was revoked by the word of peers alone.
+    var keptRevocations: [UInt8] = []
     /// The channel's keys, once they changed since it was provisioned.
     var keptKeys: ChannelKeys?
     var clock: SimulatedClock
@@ -253,7 +255,8 @@ struct Provision: Sendable {
                 http: Endpoint(ipv4: 10, 0, 0, 1, port: 3000), trustClass: .core, rank: node.rank, version: "simulated",
                 verificationKey: Array(repeating: 0, count: 32), servesTLS: false),
             raft: raft, gossip: gossip, replica: node.replica, featureLevel: node.featureLevel,
-            electionTimeout: electionTimeout, sign: { [id = node.id] in StandInSignature.sign($0, by: id) },
+            electionTimeout: electionTimeout, keptRevocations: node.keptRevocations,
+            sign: { [id = node.id] in StandInSignature.sign($0, by: id) },
             checkSignature: StandInSignature.check)
     }
 }

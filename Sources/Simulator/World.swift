@@ -230,6 +230,7 @@ package struct World: Sendable {
             let span = random.duration(in: .milliseconds(1)...(.milliseconds(8)))
             queue.add(.worked(node, life: nodes[node].life, inFlight.put(.worked(work.run()))), at: now + span)
         case .keepRoster(let bytes): nodes[node].keptRoster = bytes
+        case .keepRevocations(let bytes): nodes[node].keptRevocations = bytes
         case .keepKeys(let keys):
             nodes[node].keptKeys = keys
             step(node, .keysKept(true))

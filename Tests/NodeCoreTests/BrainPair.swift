@@ -113,7 +113,7 @@ struct BrainPair {
             case .answer(let request, let answer): answers[request] = answer
             case .event(.applied(let index, let reply)): applied[place][index] = reply
             case .event(.halted): halted.append(place)
-            case .keepRoster: break
+            case .keepRoster, .keepRevocations: break
             case .keepKeys: give(.keysKept(true), to: place)
             case .work(let work): give(.worked(work.run()), to: place)
             case .event: break

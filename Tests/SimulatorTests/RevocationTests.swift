@@ -68,6 +68,15 @@ import Testing
         #expect(isFlooded)
         #expect([4, 5].allSatisfy { world.brain(of: $0)?.authority.roster.revision == 0 }, "the log had got there")
         #expect([4, 5, 6].allSatisfy { !takesForAlive(world, 3, seenBy: $0) })
+        // What it believes outlives its process: alone with the stolen machine, it does not fall for it again.
+        world.stop(5, cutsPower: true)
+        world.keepOnly([(0, 1), (0, 2), (1, 2), (3, 5), (4, 6)])
+        world.start(5)
+        for _ in 0..<50 {
+            world.run(for: .milliseconds(100))
+            #expect(world.isRevoked(3, seenBy: 5) == true && !takesForAlive(world, 3, seenBy: 5))
+        }
+        world.partition([[0, 1, 2], [3, 4, 5, 6]])
         world.run(for: .seconds(20))
         #expect([4, 5, 6].allSatisfy { !takesForAlive(world, 3, seenBy: $0) })
         world.heal()
