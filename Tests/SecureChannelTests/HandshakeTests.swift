@@ -122,6 +122,44 @@ struct HandshakeTests {
         #expect(net.payloads(at: 1) == [[1]])
     }
 
+    @Test(
+        "the code comes before any Diffie-Hellman: under a wrong one the very handshake is refused, out of nobody's budget"
+    )
+    func codeFirst() {
+        var net = ChannelNet()
+        net.send([1], from: 0, to: 1)
+        let hello = net.letters.removeFirst()
+        let codeOffset = hello.bytes.count - 32
+        for number in 0..<400 {
+            var bytes = hello.bytes
+            bytes[codeOffset + number % 16] ^= 1 << UInt8(number / 16 % 8)
+            #expect(net.give(bytes, to: 1, from: net.addresses[0]) == .unauthentic)
+        }
+        #expect(net.letters.isEmpty, "no answer, and no cookie")
+        net.deliver(hello)
+        net.settle()
+        #expect(net.payloads(at: 1) == [[1]])
+    }
+
+    @Test("all sources together have a budget: beyond it everybody is asked for a cookie, and who has one gets through")
+    func budgetOfAll() {
+        var net = ChannelNet()
+        var answered = 0
+        for number in 0..<400 as Range<UInt64> {
+            var flooder = PeerSessions(
+                keys: makeKeys(eve), bootEpoch: 100 + number, entropy: SeededEntropy(seed: number))
+            _ = flooder.seal([1], kind: .gossip, to: bob, now: net.now)
+            let spoofed = Endpoint(ipv4: 203, 0, UInt8(number / 200), UInt8(number % 200), port: 9)
+            if net.give(flooder.takeOutbox()[0].bytes, to: 1, from: spoofed) == nil { answered += 1 }
+        }
+        #expect(answered == 300)
+        net.send([1], from: 0, to: 1)
+        net.settle()
+        #expect(net.payloads(at: 1).isEmpty && net.rejections.last == .cookieRequired)
+        net.wait(.milliseconds(300))
+        #expect(net.payloads(at: 1) == [[1]])
+    }
+
     @Test("a flood of handshakes from one address is answered with cookies, and sessions go on")
     func flood() {
         var net = ChannelNet()

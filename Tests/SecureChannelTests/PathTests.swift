@@ -68,6 +68,19 @@ struct PathTests {
         #expect(net.nodes[0].path(to: bob) == net.addresses[1])
     }
 
+    @Test("the frame that shows a session to stand proves no address if somebody sent it on from elsewhere")
+    func copiedConfirmation() {
+        var net = ChannelNet()
+        net.send([1], from: 0, to: 1)
+        for _ in 0..<2 { net.deliver(net.letters.removeFirst()) }
+        let first = net.letters.removeFirst()
+        #expect(first.bytes[0] == Kind.transport)
+        #expect(net.give(first.bytes, to: 1, from: Self.elsewhere) == nil)
+        #expect(net.payloads(at: 1) == [[1]] && net.nodes[1].path(to: ada) == nil)
+        net.settle()
+        #expect(net.nodes[1].path(to: ada) != Self.elsewhere)
+    }
+
     @Test("a response that somebody passed on from elsewhere leads nothing there")
     func copiedResponse() {
         var net = ChannelNet()

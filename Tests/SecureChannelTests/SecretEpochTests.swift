@@ -128,6 +128,14 @@ struct SecretEpochTests {
             net.settle()
             #expect(net.nodes[2].keyring?.active == (isGiverCore ? 2 : 1))
         }
+        // Ada knows herself for an edge machine, and eve does not.
+        var humble = ChannelNet()
+        humble.doubt(0, by: 0)
+        rotate(&humble, [0])
+        humble.nodes[0].follow(active: 2, oldest: 2)
+        humble.send([1], from: 2, to: 0)
+        humble.settle()
+        #expect(humble.rejections == [.wrongEpoch] && humble.nodes[2].keyring?.active == 1)
         // Bob takes ada for an edge machine, whatever she takes herself for.
         var net = ChannelNet()
         net.doubt(0, by: 2)
@@ -151,6 +159,23 @@ struct SecretEpochTests {
             #expect(rejection != nil)
         }
         #expect(net.letters.isEmpty, "nothing was answered")
+    }
+
+    @Test("of two handshakes under a past secret the older does not push out the newer")
+    func olderErrand() {
+        var net = ChannelNet()
+        rotate(&net, [0])
+        net.nodes[0].follow(active: 2, oldest: 2)
+        net.send([1], from: 2, to: 0)
+        let first = net.letters.removeFirst()
+        net.wait(.milliseconds(300)) { _ in false }
+        net.send([2], from: 2, to: 0)
+        let initiations = net.history.filter { $0.bytes[0] == Kind.initiation }
+        #expect(initiations.count == 2)
+        if let second = initiations.last { #expect(net.deliver(second) == nil) }
+        #expect(net.deliver(first) == .replayed)
+        net.settle()
+        #expect(net.nodes[2].keyring?.active == 2)
     }
 
     @Test("streams begin with any secret in use, and not with a past one")

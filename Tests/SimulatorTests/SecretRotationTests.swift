@@ -38,7 +38,7 @@ import Testing
 
     @Test(
         "10% of datagrams lost and one node off: nothing stops, nobody is suspected, the absent node rejoins unaided",
-        arguments: [1, 2, 3] as [UInt64])
+        arguments: 1...16 as ClosedRange<UInt64>)
     func underLoss(seed: UInt64) throws {
         var world = world(5, seed: seed, lossPerMille: 100)
         world.stop(4, cutsPower: true)
