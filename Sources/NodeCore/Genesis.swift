@@ -20,6 +20,8 @@ package struct Genesis: Hashable, Sendable, Codable {
         package let signingKey: String?
         /// `core` or `edge`; absent in the files of older programs, where everybody counts as core.
         package let trustClass: String?
+        /// The root key's signature over a core node's keys, 128 hexadecimal digits (`GenesisRoot`).
+        package var rootSignature: String?
 
         package init(
             name: String, node: NodeID, replica: ReplicaID, rank: Int, isVoter: Bool, keys: PublicIdentity? = nil,
@@ -39,7 +41,9 @@ package struct Genesis: Hashable, Sendable, Codable {
     /// 32 hexadecimal digits.
     package let cluster: String
     /// Sorted by name.
-    package let members: [Member]
+    package var members: [Member]
+    /// The public half of the root key, 64 hexadecimal digits; absent in the files of older programs.
+    package var root: String?
 
     package init(cluster: [UInt8], members: [Member]) {
         precondition(cluster.count == 16, "a cluster id has 16 bytes, not \(cluster.count)")
@@ -94,10 +98,12 @@ package struct Roster: Hashable, Sendable {
     /// Nobody, of no mesh.
     package static let empty = Roster()
 
-    /// Returns nil if an identifier is malformed, a name or identifier repeats, keys are not those of their node's id, or
-    /// nobody votes.
+    /// Returns nil if an identifier is malformed, a name or identifier repeats, keys are not those of their node's id, the
+    /// root key has not named each core node, or nobody votes.
     package init?(_ genesis: Genesis) {
-        guard let cluster = Hex.decode(genesis.cluster), cluster.count == 16 else { return nil }
+        guard let cluster = Hex.decode(genesis.cluster), cluster.count == 16, GenesisRoot.hasNamed(genesis) else {
+            return nil
+        }
         var entries: [Entry] = []
         for member in genesis.members {
             guard let node = NodeID(hex: member.node), let raw = Hex.decode(member.replica), raw.count == 8 else {

@@ -53,7 +53,7 @@ package struct JoinRequest: Hashable, Sendable {
 ///
 /// ```
 /// 0 | text: why not
-/// 1 | genesis | roster | epoch 4 | secret 32 | count | (node 16 | name | address) ...
+/// 1 | genesis | roster | epoch 4 | secret 32 | 0 or 1, core key 32 | count | (node 16 | name | address) ...
 /// ```
 package enum JoinAnswer: Sendable {
     case refused(String)
@@ -73,6 +73,9 @@ package enum JoinAnswer: Sendable {
             writer.write(welcome.roster)
             writer.write(welcome.epoch)
             welcome.secret.withUnsafeBytes { writer.writeRaw(Array($0)) }
+            writer.writeOptional(welcome.coreKey) { writer, key in
+                key.secret.withUnsafeBytes { writer.writeRaw(Array($0)) }
+            }
             writer.writeArray(welcome.contacts) { writer, contact in
                 writer.write(contact.node)
                 writer.write(contact.name)
@@ -117,10 +120,15 @@ package struct JoinWelcome: Sendable {
     package let roster: [UInt8]
     package let epoch: UInt32
     package let secret: SecretBytes
+    /// For a machine of class core.
+    package let coreKey: CoreKey?
     /// Where members were found last.
     package let contacts: [Contact]
 
-    package init(genesis: [UInt8], roster: [UInt8], epoch: UInt32, secret: SecretBytes, contacts: [Contact]) {
+    package init(
+        genesis: [UInt8], roster: [UInt8], epoch: UInt32, secret: SecretBytes, coreKey: CoreKey?, contacts: [Contact]
+    ) {
+        self.coreKey = coreKey
         self.genesis = genesis
         self.roster = roster
         self.epoch = epoch
@@ -136,6 +144,11 @@ package struct JoinWelcome: Sendable {
         var raw = try reader.readRaw(ClusterKey.secretByteCount)
         secret = SecretBytes(copying: raw)
         SecretBytes.erase(&raw)
+        coreKey = try reader.readOptional { (reader) throws(DecodeError) in
+            var raw = try reader.readRaw(CoreKey.byteCount)
+            defer { SecretBytes.erase(&raw) }
+            return CoreKey(SecretBytes(copying: raw))
+        }
         contacts = try reader.readArray(limit: Self.contactsMax) { (reader) throws(DecodeError) in
             Contact(
                 node: try reader.readNodeID(), name: try reader.readString(limit: JoinRequest.nameBytesMax),

@@ -8,6 +8,24 @@ import Testing
 
 @Suite("Signing in and out", .timeLimit(.minutes(1)))
 struct AuthLoginTests {
+    @Test("a verifier is no help to who guesses without the core key, and older ones go on counting")
+    func coreKey() async throws {
+        var entropy = SodiumEntropy()
+        let (key, other) = (CoreKey.generate(from: &entropy), CoreKey.generate(from: &entropy))
+        let keyed = try #require(PasswordChecker.makeVerifier("correct horse", limits: .minimal, coreKey: key))
+        let plain = try #require(PasswordChecker.makeVerifier("correct horse", limits: .minimal))
+        let hash = String(keyed.encoded.dropFirst(2))
+        #expect(PasswordHash.verify(key.mixed(into: "correct horse"), against: hash))
+        #expect(!PasswordHash.verify("correct horse", against: hash))
+        #expect(!PasswordHash.verify(other.mixed(into: "correct horse"), against: hash))
+        let checker = try PasswordChecker(limits: .minimal, coreKey: key)
+        #expect(try await checker.verify("correct horse", against: keyed))
+        #expect(try await checker.verify("correct horse", against: plain))
+        #expect(try await !checker.verify("wrong horse", against: keyed))
+        let without = try PasswordChecker(limits: .minimal)
+        await #expect(throws: Problem.self) { try await without.verify("correct horse", against: keyed) }
+    }
+
     @Test("a right password brings tokens that live for 1800 s exactly and are good at once")
     func loginAnswersTokens() async throws {
         try await TestNode.run { node async throws in

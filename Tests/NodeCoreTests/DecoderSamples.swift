@@ -50,7 +50,7 @@ enum DecoderSamples {
 
     static let welcome = JoinAnswer.welcome(
         JoinWelcome(
-            genesis: Array("{}".utf8), roster: [1, 2, 3], epoch: 4, secret: secret,
+            genesis: Array("{}".utf8), roster: [1, 2, 3], epoch: 4, secret: secret, coreKey: CoreKey(secret),
             contacts: [.init(node: node, name: "aurora", endpoint: place)])
     ).encode()
 

@@ -138,12 +138,16 @@ extension FuzzedDecoder {
         var entropy = SodiumEntropy()
         let identity = Identity.generate(from: &entropy).encodeKeyFile()
         let cluster = ClusterKey.generate(from: &entropy).encodeKeyFile()
+        let coreKey = CoreKey.generate(from: &entropy).encodeKeyFile()
         return [
             FuzzedDecoder(name: "identity", file: "SecureChannel/Identity.swift", samples: [identity]) {
                 try Identity(keyFile: $0).encodeKeyFile()
             },
             FuzzedDecoder(name: "cluster key", file: "SecureChannel/ClusterKey.swift", samples: [cluster]) {
                 try ClusterKey(keyFile: $0).encodeKeyFile()
+            },
+            FuzzedDecoder(name: "core key", file: "SecureChannel/CoreKey.swift", samples: [coreKey]) {
+                try CoreKey(keyFile: $0).encodeKeyFile()
             },
             FuzzedDecoder(name: "secrets' file", file: "SecureChannel/Keyring.swift", samples: [Samples.keyring]) {
                 try Keyring(keyFile: $0).encodeKeyFile()

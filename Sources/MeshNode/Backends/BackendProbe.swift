@@ -10,6 +10,7 @@ import Routing
 /// all of it in memory; `/health`, where it exists, answers 503 while a model is being loaded.
 struct BackendProbe {
     static let timeout: TimeAmount = .seconds(3)
+    static let bodyBytesMax = 4 << 20
 
     let pool: NIOLoopBound<UpstreamPool>
 
@@ -56,15 +57,24 @@ struct BackendProbe {
         _ address: BackendAddress, _ path: String, key: String?
     ) async throws(ProbeFailure) -> ProbeAnswer {
         let asking = pool.eventLoop.flatSubmit { [pool] in
-            let query = ProbeQuery(loop: pool.eventLoop, limit: Self.timeout)
-            query.start(on: pool.value, address, path, key: key)
+            let query = CollectedExchange(
+                loop: pool.eventLoop, limit: Self.timeout, bodyBytesMax: Self.bodyBytesMax)
+            query.start(on: pool.value, .backend(address), Self.head(address, path, key: key))
             return query.promise.futureResult
         }
         do {
-            return try await asking.get()
+            let reply = try await asking.get()
+            return ProbeAnswer(status: reply.head.status.code, body: Array(reply.body.readableBytesView))
         } catch {
-            throw error as? ProbeFailure ?? .noConnection("\(error)")
+            throw ProbeFailure(error)
         }
+    }
+
+    private static func head(_ address: BackendAddress, _ path: String, key: String?) -> HTTPRequestHead {
+        var headers = HeaderPolicy.backendHeaders(host: address.authority, bodyBytes: 0, key: key)
+        headers.remove(name: "Content-Type")
+        headers.remove(name: "Content-Length")
+        return HTTPRequestHead(version: .http1_1, method: .GET, uri: address.basePath + path, headers: headers)
     }
 }
 
@@ -81,6 +91,15 @@ enum ProbeFailure: Error, Hashable {
     case notJSON(String)
     case tooLong
 
+    init(_ error: any Error) {
+        switch error as? CollectFailure {
+        case .timedOut: self = .timedOut
+        case .tooLong: self = .tooLong
+        case .noConnection(let why), .brokenOff(let why): self = .noConnection(why)
+        case nil: self = .noConnection("\(error)")
+        }
+    }
+
     var explanation: String {
         switch self {
         case .noConnection(let why): "no connection: \(why)"
@@ -88,54 +107,7 @@ enum ProbeFailure: Error, Hashable {
         case .notReady: "it says that it is not ready"
         case .status(let status, let path): "status \(status) for \(path)"
         case .notJSON(let path): "no JSON from \(path)"
-        case .tooLong: "its list of models is longer than \(ProbeQuery.bodyBytesMax) bytes"
+        case .tooLong: "its list of models is longer than \(BackendProbe.bodyBytesMax) bytes"
         }
-    }
-}
-
-/// One GET, collected; lives on the pool's loop until its promise is done.
-private final class ProbeQuery: UpstreamReceiver {
-    static let bodyBytesMax = 4 << 20
-
-    let promise: EventLoopPromise<ProbeAnswer>
-    private let loop: any EventLoop
-    private var exchange: UpstreamExchange?
-    private var timeout: Scheduled<Void>?
-    private var status: UInt = 0
-    private var body = ByteBuffer()
-    private var isOver = false
-
-    init(loop: any EventLoop, limit: TimeAmount) {
-        self.loop = loop
-        promise = loop.makePromise()
-        // Holds the query until it is over: the connection that it waits for does not.
-        timeout = loop.assumeIsolated().scheduleTask(in: limit) { self.end(.failure(.timedOut)) }
-    }
-
-    func start(on pool: UpstreamPool, _ address: BackendAddress, _ path: String, key: String?) {
-        var headers = HeaderPolicy.backendHeaders(host: address.authority, bodyBytes: 0, key: key)
-        headers.remove(name: "Content-Type")
-        headers.remove(name: "Content-Length")
-        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: address.basePath + path, headers: headers)
-        exchange = pool.start(.backend(address), head, body: ByteBuffer(), fresh: false, receiver: self)
-    }
-
-    func upstreamAccepted() {}
-    func upstream(head: HTTPResponseHead) { status = head.status.code }
-
-    func upstream(body chunk: ByteBuffer) {
-        guard body.readableBytes + chunk.readableBytes <= Self.bodyBytesMax else { return end(.failure(.tooLong)) }
-        body.writeImmutableBuffer(chunk)
-    }
-
-    func upstreamEnd() { end(.success(ProbeAnswer(status: status, body: Array(body.readableBytesView)))) }
-    func upstreamFailed(_ failure: UpstreamFailure) { end(.failure(.noConnection("\(failure)"))) }
-
-    private func end(_ result: Result<ProbeAnswer, ProbeFailure>) {
-        guard !isOver else { return }
-        isOver = true
-        timeout?.cancel()
-        exchange?.cancel()
-        promise.completeWith(result.mapError { $0 })
     }
 }

@@ -10,7 +10,8 @@ struct BenchFlood: AsyncParsableCommand {
         commandName: "flood", abstract: "Junk at an agent's mesh port; fails if the agent is suspected.",
         discussion: """
             Starts the agents of a configurations folder in a temporary directory and ends them afterwards. The victim is the
-            primary, unless --victim names another. A client goes on writing through another node.
+            primary, unless --victim names another. A client goes on writing through another node. One line of JSON for the calm,
+            one for the flood: 'sent_per_second' says what was reached of --rate.
             """)
 
     @Option(help: "Folder with the nodes' configurations.")
@@ -46,10 +47,9 @@ struct BenchFlood: AsyncParsableCommand {
             else { throw DemoFailure("there is no node \(name ?? "that leads")") }
             let writer = mesh.client(of: other.name == target.name ? first : other)
             try await Task.sleep(for: .seconds(2))
-            let calm = try await watch(target, mesh, writer, flood: nil)
+            try JSONLine.write(try await watch(target, mesh, writer, flood: nil))
             let flood = try await watch(
                 target, mesh, writer, flood: JunkFlood(target: endpoint, packetsPerSecond: rate))
-            try JSONLine.write(calm)
             try JSONLine.write(flood)
             guard flood.victimSuspected + flood.othersSuspected == 0 else { throw ExitCode.failure }
         }
@@ -65,14 +65,7 @@ struct BenchFlood: AsyncParsableCommand {
         let received = try await Self.received(mesh.client(of: victim))
         let begun = ContinuousClock.now
         let thread = try flood?.start()
-        var writes: [Int64] = []
-        var failedWrites = 0
-        while ContinuousClock.now - begun < .seconds(seconds) {
-            let sentAt = ContinuousClock.now
-            do { try await writer.put(key: "bench-flood", value: "\(writes.count)") } catch { failedWrites += 1 }
-            writes.append((ContinuousClock.now - sentAt).inMilliseconds)
-            try await Task.sleep(for: .milliseconds(20))
-        }
+        let writes = await Self.write(with: writer, for: .seconds(seconds))
         let span = (ContinuousClock.now - begun).inSeconds
         flood?.stop()
         thread?.join()
@@ -91,7 +84,33 @@ struct BenchFlood: AsyncParsableCommand {
             victimResidentMegabytes: after.residentMegabytes, victimSuspected: victimSuspected,
             othersSuspected: doubts.reduce(0) { $0 + $1.count } - victimSuspected,
             roleChanges: try logs.reduce(0) { try $0 + $1.newRoleChanges() }, writes: writes.count,
-            failedWrites: failedWrites, worstWriteMilliseconds: writes.max() ?? 0)
+            failedWrites: writes.failed, worstWriteMilliseconds: writes.worstMilliseconds)
+    }
+
+    private struct Writes {
+        var count = 0
+        var failed = 0
+        var worstMilliseconds: Int64 = 0
+    }
+
+    /// One write after another until the time is over: that of a write without an answer counts up to then.
+    private static func write(with client: MeshClient, for span: Duration) async -> Writes {
+        let writing = Task {
+            var writes = Writes()
+            while !Task.isCancelled {
+                let sentAt = ContinuousClock.now
+                do { try await client.put(key: "bench-flood", value: "\(writes.count)") } catch {
+                    if !Task.isCancelled { writes.failed += 1 }
+                }
+                writes.count += 1
+                writes.worstMilliseconds = max(writes.worstMilliseconds, (ContinuousClock.now - sentAt).inMilliseconds)
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            return writes
+        }
+        try? await Task.sleep(for: span)
+        writing.cancel()
+        return await writing.value
     }
 
     private static func received(_ client: MeshClient) async throws -> Int {

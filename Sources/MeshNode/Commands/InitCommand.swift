@@ -10,6 +10,9 @@ struct InitCommand: AsyncParsableCommand {
             Give the configurations of all nodes at once. Each data directory receives its node's keys and the common genesis,
             each secrets file the cluster key and the first administrator. Copy every directory and secrets file to its
             machine. Nothing that exists is overwritten. The administrator's password is printed once.
+
+            The root key names the mesh's first core nodes in the genesis: no node starts from a genesis that names another. Later
+            ones are named by core nodes.
             """)
 
     @Argument(help: "The configuration files of all nodes.")
@@ -18,6 +21,9 @@ struct InitCommand: AsyncParsableCommand {
     @Option(help: "Name of the first administrator.")
     var admin = "admin"
 
+    @Option(help: "A file for the root key, to be kept offline. Without it, the key is printed once.")
+    var rootKey: String?
+
     @Flag(help: "Print one line of JSON.")
     var json = false
 
@@ -25,9 +31,12 @@ struct InitCommand: AsyncParsableCommand {
         try await Failure.explained {
             var loaded: [NodeConfig] = []
             for path in configs { loaded.append(try ConfigFile.load(path)) }
-            let result = try Provisioning.run(loaded, administrator: admin)
+            let result = try Provisioning.run(loaded, administrator: admin, rootKeyFile: rootKey)
             if json {
-                try JSONLine.write(Made(user: result.administrator, password: result.password, nodes: result.members))
+                try JSONLine.write(
+                    Made(
+                        user: result.administrator, password: result.password, rootKey: result.rootKey,
+                        nodes: result.members))
             } else {
                 for member in result.members {
                     print(
@@ -35,6 +44,11 @@ struct InitCommand: AsyncParsableCommand {
                 }
                 print("\nSign in as \(result.administrator) with the password \(result.password)")
                 print("It is not kept anywhere: note it now. Start each node with 'meshnode run --config FILE'.")
+                if let key = result.rootKey {
+                    print(
+                        "\nThe root key, which has named the core nodes. Keep it offline; no machine keeps it:\n\n\(key)"
+                    )
+                }
             }
         }
     }
@@ -42,6 +56,7 @@ struct InitCommand: AsyncParsableCommand {
     private struct Made: Encodable {
         let user: String
         let password: String
+        let rootKey: String?
         let nodes: [Genesis.Member]
     }
 }

@@ -43,7 +43,8 @@ struct RevokeCommand: AsyncParsableCommand {
         return lines + [
             "What a person must still change, because it lay on \(name)'s disk:",
             "  - the keys of its backends (backend_keys in its secrets file), where they were issued",
-            "  - passwords that may be guessed from their verifiers: meshnode users set-password NAME",
+            "  - passwords that were typed at it, or may be guessed from their verifiers if it was core:",
+            "    meshnode users set-password NAME",
             "  - API keys and secrets that were stored as values (meshnode kv list)",
             "  - its name in the 'peers' of the other nodes' configurations, when convenient",
         ]

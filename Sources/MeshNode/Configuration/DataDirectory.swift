@@ -12,8 +12,10 @@ import SecureChannel
 /// ```
 /// data_dir/
 ///   identity.key   this node's keys (0600)
+///   core.key       what core nodes mix into passwords; not on edge nodes (0600)
 ///   genesis.json   which cluster, which replicas are bound to it
 ///   roster         who was admitted and revoked since (0600)
+///   revocations    who was revoked by the word of peers, before the log said so (0600)
 ///   contacts.json  where the others were when this node joined
 ///   cluster.keys   the cluster's secrets by epoch, once the first was replaced (0600)
 ///   boot-epoch     how often this directory was started
@@ -26,6 +28,10 @@ struct DataDirectory {
     let roster: Roster
     /// The genesis file's bytes.
     let genesis: [UInt8]
+    /// Nil on an edge node, and in a mesh that an older program made.
+    let coreKey: CoreKey?
+    /// What was kept of revocations that the log had not told of.
+    let revocations: [UInt8]
     /// Where others were when this node joined.
     let contacts: [Contact]
     /// The roster's keys for the channel.
@@ -35,9 +41,10 @@ struct DataDirectory {
 
     static func identityPath(_ path: String) -> String { path + "/identity.key" }
     static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
+    static func coreKeyPath(_ path: String) -> String { path + "/core.key" }
     static func rosterPath(_ path: String) -> String { path + "/roster" }
     static func contactsPath(_ path: String) -> String { path + "/contacts.json" }
-    var rosterPath: String { Self.rosterPath(path) }
+    private static func revocationsPath(_ path: String) -> String { path + "/revocations" }
     var keyringPath: String { path + "/cluster.keys" }
     private var epochPath: String { path + "/boot-epoch" }
 
@@ -97,12 +104,25 @@ struct DataDirectory {
                 advice: "make a new mesh with 'meshnode init'; nodes prove who they are by these keys")
         }
         return DataDirectory(
-            path: path, identity: identity, roster: roster, genesis: Array(genesisBytes), contacts: readContacts(path),
-            channelPeers: peers)
+            path: path, identity: identity, roster: roster, genesis: Array(genesisBytes),
+            coreKey: entry.isCore ? try readCoreKey(path) : nil,
+            revocations: readRevocations(path), contacts: readContacts(path), channelPeers: peers)
+    }
+
+    private static func readCoreKey(_ path: String) throws(ConfigError) -> CoreKey? {
+        let file = coreKeyPath(path)
+        guard let bytes = FileManager.default.contents(atPath: file) else { return nil }
+        try PrivateFile.checkMode(file)
+        do throws(KeyFileError) { return try CoreKey(keyFile: Array(bytes)) } catch {
+            throw ConfigError(
+                file: file, problem: "\(error)", advice: "copy it from another core node's data directory")
+        }
     }
 
     /// Fills a new directory. Refuses one that is provisioned already.
-    static func provision(_ path: String, identity: Identity, genesis: Genesis) throws(ConfigError) {
+    static func provision(
+        _ path: String, identity: Identity, genesis: Genesis, coreKey: CoreKey?
+    ) throws(ConfigError) {
         guard !isProvisioned(path) else {
             throw ConfigError(
                 file: path, key: "data_dir", problem: "is provisioned already",
@@ -110,6 +130,7 @@ struct DataDirectory {
         }
         try makeDirectory(path)
         try PrivateFile.create(identityPath(path), identity.encodeKeyFile())
+        if let coreKey { try PrivateFile.create(coreKeyPath(path), coreKey.encodeKeyFile()) }
         try createLog(path + "/log", genesis: genesis, node: identity.nodeID)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -201,13 +222,28 @@ struct DataDirectory {
 
 extension DataDirectory {
     private static let rosterKind = "meshnode roster"
+    private static let revocationsKind = "meshnode revocations"
 
     static func encodeRoster(_ table: [UInt8]) -> [UInt8] { CheckedFile.encode(kind: rosterKind, table) }
 
     /// Returns why it could not be written.
     static func replaceRoster(_ path: String, _ table: [UInt8]) -> ConfigError? {
-        do throws(ConfigError) { try PrivateFile.replace(path, encodeRoster(table)) } catch { return error }
+        do throws(ConfigError) { try PrivateFile.replace(rosterPath(path), encodeRoster(table)) } catch { return error }
         return nil
+    }
+
+    /// Returns why it could not be written.
+    static func replaceRevocations(_ path: String, _ news: [UInt8]) -> ConfigError? {
+        do throws(ConfigError) {
+            try PrivateFile.replace(revocationsPath(path), CheckedFile.encode(kind: revocationsKind, news))
+        } catch { return error }
+        return nil
+    }
+
+    /// A file that cannot be read costs only time: each is signed, and peers tell it again.
+    private static func readRevocations(_ path: String) -> [UInt8] {
+        let file = FileManager.default.contents(atPath: revocationsPath(path))
+        return file.flatMap { try? CheckedFile.decode(kind: revocationsKind, Array($0)) } ?? []
     }
 
     /// Nil if nothing has changed since the genesis.

@@ -90,6 +90,9 @@ struct Joining {
             DataDirectory.SavedContact(node: $0.node.description, name: $0.name, mesh: $0.endpoint.description)
         }
         try PrivateFile.replace(path + "/cluster.keys", Keyring(key, epoch: welcome.epoch).encodeKeyFile())
+        if let key = welcome.coreKey {
+            try PrivateFile.replace(DataDirectory.coreKeyPath(path), key.encodeKeyFile())
+        }
         try PrivateFile.replace(DataDirectory.rosterPath(path), DataDirectory.encodeRoster(welcome.roster))
         try PrivateFile.replace(
             DataDirectory.contactsPath(path), Array((try? JSONEncoder().encode(contacts)) ?? Data("[]".utf8)))

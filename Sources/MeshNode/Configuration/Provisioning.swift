@@ -1,3 +1,4 @@
+import Authority
 import Foundation
 import NodeCore
 import Primitives
@@ -13,22 +14,24 @@ struct Provisioning {
         let administrator: String
         let password: String
         let members: [Genesis.Member]
+        /// The text of the root key's file, if no file was named: it is kept nowhere.
+        let rootKey: String?
     }
 
-    /// All or nothing: refuses before writing if any directory or secrets file exists.
-    static func run(_ configs: [NodeConfig], administrator: String, password: String? = nil) throws(ConfigError)
-        -> Result
-    {
+    /// All or nothing: refuses before writing if any directory or secrets file exists, or the root key's.
+    static func run(
+        _ configs: [NodeConfig], administrator: String, password: String? = nil, rootKeyFile: String? = nil
+    ) throws(ConfigError) -> Result {
         try check(configs)
+        if let rootKeyFile { try checkRootKeyFile(rootKeyFile, configs) }
         var entropy = SodiumEntropy()
         let key = ClusterKey.generate(from: &entropy)
-        let password = password ?? entropy.token(byteCount: 15)
-        let verifier: String
-        do {
-            verifier = try PasswordHash.make(password)
-        } catch {
+        let coreKey = CoreKey.generate(from: &entropy)
+        let password = password ?? entropy.token(byteCount: 16)
+        guard let verifier = PasswordChecker.makeVerifier(password, coreKey: coreKey) else {
             throw ConfigError(
-                file: configs[0].secretsFile, problem: "\(error)", advice: "free some memory and try again")
+                file: configs[0].secretsFile, problem: "there is not enough memory to hash a password",
+                advice: "free some memory and try again")
         }
         let voters = Roster.chooseVoters(configs.map { ($0.name, $0.rank, $0.trustClass == .core) })
         var identities: [Identity] = []
@@ -42,14 +45,35 @@ struct Provisioning {
                     isVoter: voters.contains(config.name), keys: identity.publicIdentity,
                     trustClass: config.trustClass))
         }
-        let genesis = Genesis(cluster: key.id, members: members)
-        let secrets = Secrets.encode(clusterKey: key, administrator: (administrator, verifier))
+        let root = Identity.generate(from: &entropy)
+        let genesis = GenesisRoot.name(Genesis(cluster: key.id, members: members), with: root)
+        if let rootKeyFile { try PrivateFile.create(rootKeyFile, root.encodeKeyFile()) }
         for (config, identity) in zip(configs, identities) {
             try DataDirectory.makeDirectory(URL(fileURLWithPath: config.secretsFile).deletingLastPathComponent().path)
+            let isCore = config.trustClass == .core
+            let secrets = Secrets.encode(
+                clusterKey: key, administrator: isCore ? (administrator, verifier.encoded) : nil)
             try PrivateFile.create(config.secretsFile, Array(secrets.utf8))
-            try DataDirectory.provision(config.dataDirectory, identity: identity, genesis: genesis)
+            try DataDirectory.provision(
+                config.dataDirectory, identity: identity, genesis: genesis, coreKey: isCore ? coreKey : nil)
         }
-        return Result(administrator: administrator, password: password, members: genesis.members)
+        return Result(
+            administrator: administrator, password: password, members: genesis.members,
+            rootKey: rootKeyFile == nil ? String(decoding: root.encodeKeyFile(), as: UTF8.self) : nil)
+    }
+
+    /// The root key is for a drawer, not for a machine of the mesh.
+    private static func checkRootKeyFile(_ file: String, _ configs: [NodeConfig]) throws(ConfigError) {
+        let path = URL(fileURLWithPath: file).standardizedFileURL.path
+        for config in configs
+        where path.hasPrefix(URL(fileURLWithPath: config.dataDirectory).standardizedFileURL.path + "/") {
+            throw ConfigError(
+                file: file, problem: "lies in the data directory of \(config.name)",
+                advice: "nothing was written; choose a place that no node can read")
+        }
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw ConfigError(file: file, problem: "exists already", advice: "nothing was written; choose another file")
+        }
     }
 
     private static func check(_ configs: [NodeConfig]) throws(ConfigError) {

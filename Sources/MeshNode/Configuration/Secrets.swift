@@ -62,15 +62,19 @@ struct Secrets: Sendable {
         return (name, verifier)
     }
 
-    /// The text of a new secrets file.
-    static func encode(clusterKey: ClusterKey, administrator: (name: String, verifier: String)) -> String {
-        """
-        # Secrets of one MeshNode cluster. Mode 0600; never commit it, never send it in clear.
-        cluster_key: \(clusterKey.secret.withUnsafeBytes { Hex.encode($0) })
-        # The first administrator: created once, when the mesh has no users. The password itself is not kept.
-        admin_user: \(administrator.name)
-        admin_verifier: "\(administrator.verifier)"
+    /// The text of a new secrets file. An edge node is not told of the administrator.
+    static func encode(clusterKey: ClusterKey, administrator: (name: String, verifier: String)?) -> String {
+        let cluster = """
+            # Secrets of one MeshNode cluster. Mode 0600; never commit it, never send it in clear.
+            cluster_key: \(clusterKey.secret.withUnsafeBytes { Hex.encode($0) })
 
-        """
+            """
+        guard let administrator else { return cluster }
+        return cluster + """
+            # The first administrator: created once, when the mesh has no users. The password itself is not kept.
+            admin_user: \(administrator.name)
+            admin_verifier: "\(administrator.verifier)"
+
+            """
     }
 }

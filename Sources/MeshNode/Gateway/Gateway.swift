@@ -1,6 +1,8 @@
 import Authority
 import HTTPTypes
 import NIOCore
+import NIOHTTP1
+import NIOPosix
 import NodeCore
 import Primitives
 import Routing
@@ -16,6 +18,10 @@ package final class Gateway: Sendable {
     package let backends: [LocalBackend]
     package let routing: RoutingDesk
     package let monitor: BackendMonitor
+    /// For an answer from another agent: a sign-in waits for a password's check and for a commit.
+    private static let askTimeout: TimeAmount = .seconds(15)
+    private static let askedBytesMax = 64 << 10
+
     let sealing: any PeerSealing
     let bodyBytesMax: Int
     private let core: any MeshCore
@@ -138,6 +144,19 @@ package final class Gateway: Sendable {
             appliedIndex: view.consensus.appliedIndex, caller: caller, api: api, backend: candidate.backend,
             model: candidate.model)
         return .peer(.peer(candidate.node, descriptor.http), delegation: delegation.signed(by: identity))
+    }
+
+    /// Asks another agent's HTTP port, in a sealed stream, and collects the answer.
+    func ask(
+        _ node: NodeID, at endpoint: Endpoint, _ head: HTTPRequestHead, body: ByteBuffer
+    ) async throws(CollectFailure) -> CollectedReply {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let asking = loop.flatSubmit { [self] in
+            let exchange = CollectedExchange(loop: loop, limit: Self.askTimeout, bodyBytesMax: Self.askedBytesMax)
+            exchange.start(on: pool(on: loop), .peer(node, endpoint), head, body: body, fresh: true)
+            return exchange.promise.futureResult
+        }
+        do { return try await asking.get() } catch { throw error as? CollectFailure ?? .brokenOff("\(error)") }
     }
 
     /// Checks another agent's word: its signature, that it is for here, fresh and new, and that whom it speaks for may

@@ -44,6 +44,7 @@ extension Gateway {
                 let access = GatewayAccess(surface)
                 return { self.makeHandlers(access) }
             },
-            explain: { self.explain(model: $0, promptTokens: $1, maxTokens: $2) })
+            explain: { self.explain(model: $0, promptTokens: $1, maxTokens: $2) },
+            askPeer: PeerAsker(gateway: self))
     }
 }

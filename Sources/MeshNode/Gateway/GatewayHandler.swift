@@ -130,11 +130,12 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func take(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
         if turn != nil { return receive(part, context) }
-        if case .head(let head) = part {
-            if let dialect = dialect(of: head) { return begin(head, dialect, context) }
-            passedCount += 1
-        }
-        context.fireChannelRead(wrapInboundOut(part))
+        guard case .head(var head) = part else { return context.fireChannelRead(wrapInboundOut(part)) }
+        if let dialect = dialect(of: head) { return begin(head, dialect, context) }
+        passedCount += 1
+        // Only the channel says through whom a request came.
+        head.headerFields[HeaderPolicy.via] = peer?.description
+        context.fireChannelRead(wrapInboundOut(.head(head)))
     }
 
     private func hold(_ part: HTTPRequestPart) {
@@ -159,8 +160,10 @@ final class GatewayHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func dialect(of head: HTTPRequest) -> Dialect? {
-        // Everything in a sealed stream is the gateway's, to serve or to refuse.
-        if peer != nil { return PromptAPI(rawValue: head.path ?? "")?.dialect ?? .ollama }
+        // Everything in a sealed stream is the gateway's, to serve or to refuse, but for what edge nodes pass on.
+        if peer != nil {
+            return reader.isPassedOn(head) ? nil : PromptAPI(rawValue: head.path ?? "")?.dialect ?? .ollama
+        }
         return TurnReader.dialect(ofTarget: head.path ?? "")
     }
 

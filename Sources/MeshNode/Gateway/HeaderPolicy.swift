@@ -8,6 +8,8 @@ package enum HeaderPolicy {
     package static let meshDecision = HTTPField.Name("X-Mesh-Decision")!
     /// On sealed streams only: the target had no room, and nothing was started.
     package static let meshBounce = HTTPField.Name("X-Mesh-Bounce")!
+    /// The edge node that passed a client's request on: written where a sealed stream ends, by nobody else.
+    package static let via = HTTPField.Name("X-Mesh-Via")!
     /// On sealed streams only.
     package static let delegation = HTTPField.Name("X-Mesh-Delegation")!
 
@@ -56,6 +58,17 @@ package enum HeaderPolicy {
         headers.add(name: "Content-Type", value: "application/json")
         headers.add(name: "Content-Length", value: String(bodyBytes))
         headers.add(name: "X-Mesh-Delegation", value: delegation)
+        return headers
+    }
+
+    /// What a core node is told of a request that an edge node passes on: its client's own credential and name, nothing else.
+    package static func passedOnHeaders(host: String, bodyBytes: Int, from client: HTTPFields) -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        headers.add(name: "Host", value: host)
+        headers.add(name: "Content-Type", value: "application/json")
+        headers.add(name: "Content-Length", value: String(bodyBytes))
+        if let name = client[.userAgent] { headers.add(name: "User-Agent", value: name) }
+        if let credential = client[.authorization] { headers.add(name: "Authorization", value: credential) }
         return headers
     }
 

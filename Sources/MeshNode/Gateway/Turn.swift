@@ -126,6 +126,15 @@ struct TurnReader {
         }
     }
 
+    /// Whether a request in a sealed stream is a client's that an edge node passes on (`CoreDesk`): answered as if the client
+    /// had asked here.
+    func isPassedOn(_ head: HTTPRequest) -> Bool {
+        guard HeaderPolicy.framingFault(head.headerFields) == nil, let path = try? RequestPath(head.path ?? ""),
+            case .found(let entry, _) = access.table.match(head.method, path)
+        else { return false }
+        return entry.operation.needsCore
+    }
+
     /// A request that another agent has forwarded through a sealed stream.
     func readForwarded(_ head: HTTPRequest, from peer: NodeID) -> TurnPlan {
         guard HeaderPolicy.framingFault(head.headerFields) == nil, head.method == .post,

@@ -32,7 +32,7 @@ struct AuthRoutes {
                 detail: "\(name) is a program's account: use an API key.")
         }
         let token = RefreshToken.draw(for: .random())
-        let terms = try await grant(token, to: user, client: exchange.request.headers[.userAgent] ?? "")
+        let terms = try await grant(token, to: user, exchange)
         return try await signedIn(terms, token, role: user.role, isBrowser: exchange.isFromBrowser)
     }
 
@@ -49,12 +49,16 @@ struct AuthRoutes {
         return user
     }
 
-    private func grant(_ token: RefreshToken, to user: User, client: String) async throws(Problem) -> SessionTerms {
+    private func grant(
+        _ token: RefreshToken, to user: User, _ exchange: Exchange
+    ) async throws(Problem) -> SessionTerms {
+        let client = exchange.request.headers[.userAgent] ?? ""
         let reply = try await surface.commit(
             .grantSession(
                 SessionGrant(
                     id: token.session, user: user.name, passwordRevision: user.passwordRevision,
-                    node: surface.core.view.me, refreshHash: token.hash, label: Label(sanitising: client))))
+                    node: exchange.via ?? surface.core.view.me, refreshHash: token.hash,
+                    label: Label(sanitising: client))))
         guard case .granted(let terms) = reply else { throw .refused(.malformed) }
         return terms
     }

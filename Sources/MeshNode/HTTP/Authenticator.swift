@@ -86,7 +86,8 @@ package final class Authenticator: Sendable {
     private func token(_ text: String, _ view: ClusterView, _ now: Instant) throws(AuthRefusal) -> Caller {
         let hash = VerifiedTokens.hash(text)
         let token = try verified.parsed(text, hash)
-        guard let key = view.authority.signingKeys[token.key] else { throw .unknownKey }
+        // A key that an edge machine published, under an older program, counts for nothing.
+        guard let key = view.authority.signingKeys[token.key], view.mayGrant(key.record.node) else { throw .unknownKey }
         guard verified.isSigned(hash, token, by: key.record.publicKey) else { throw .forged }
         guard token.claims.iss == view.publicHash else { throw .forged }
         guard let time = view.unixTime(at: now), time.seconds < token.claims.exp else { throw .expired }

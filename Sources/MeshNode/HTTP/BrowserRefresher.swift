@@ -28,16 +28,31 @@ final class BrowserRefresher: Sendable {
         BrowserCookie(token, expiresAt: expiresAt).field(node: node, secret: secret, key: key, isSecure: isSecure)
     }
 
+    /// The cookie in a request and the secret beside it, if they fit.
+    func open(_ fields: HTTPFields, node: NodeID) -> (cookie: BrowserCookie, secret: String)? {
+        guard let secret = fields[.meshSessionSecret], let value = BrowserCookie.find(in: fields, node: node),
+            let cookie = BrowserCookie(opening: value, secret: secret, key: key)
+        else { return nil }
+        return (cookie, secret)
+    }
+
+    /// Whether the session of the cookie in a request was refreshed long ago.
+    func isDue(_ fields: HTTPFields, core: any MeshCore) -> Bool { due(fields, core: core) != nil }
+
+    private func due(_ fields: HTTPFields, core: any MeshCore) -> (cookie: BrowserCookie, secret: String)? {
+        let view = core.view
+        guard let (cookie, secret) = open(fields, node: view.me),
+            let session = view.authority.sessions[cookie.session], session.expiresAt == cookie.expiresAt,
+            view.primary(at: core.now()) != nil, let time = view.unixTime(at: core.now()),
+            session.lastRefreshedAt + Self.interval < time
+        else { return nil }
+        return (cookie, secret)
+    }
+
     /// The `Set-Cookie` value that the answer to this request should carry, or nil. Failure to refresh is no failure of
     /// the request: the next one tries again.
     func renewedCookie(_ fields: HTTPFields, core: any MeshCore) async -> String? {
-        let view = core.view
-        guard let secret = fields[.meshSessionSecret], let value = BrowserCookie.find(in: fields, node: view.me),
-            let cookie = BrowserCookie(opening: value, secret: secret, key: key),
-            let session = view.authority.sessions[cookie.session], session.expiresAt == cookie.expiresAt,
-            view.primary(at: core.now()) != nil, let time = view.unixTime(at: core.now()),
-            session.lastRefreshedAt + Self.interval < time,
-            busy.withLock({ $0.insert(cookie.session).inserted })
+        guard let (cookie, secret) = due(fields, core: core), busy.withLock({ $0.insert(cookie.session).inserted })
         else { return nil }
         defer { busy.withLock { _ = $0.remove(cookie.session) } }
 
@@ -46,6 +61,6 @@ final class BrowserRefresher: Sendable {
             case .rotated(let terms, let sealed) = committed.reply,
             let successor = cookie.refreshToken.openSuccessor(sealed)
         else { return nil }
-        return field(for: successor, expiresAt: terms.expiresAt, secret: secret, node: view.me)
+        return field(for: successor, expiresAt: terms.expiresAt, secret: secret, node: core.view.me)
     }
 }

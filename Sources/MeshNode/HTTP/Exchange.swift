@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Primitives
 
 /// One request on its way through a route: who asks, for what, and how to read the body.
 struct Exchange: Sendable {
@@ -21,6 +22,9 @@ struct Exchange: Sendable {
         admitted = caller
         self.source = source
     }
+
+    /// The edge node at which the client asked, if not here.
+    var via: NodeID? { request.headers[HeaderPolicy.via].flatMap { NodeID(hex: $0) } }
 
     /// Who asks. Only rows of the table that need credentials lead to routes that call this.
     func caller() throws(Problem) -> Caller {

@@ -104,6 +104,7 @@ package struct GatewayHooks: Sendable {
     /// Wraps the whole server, to look at a connection's first bytes.
     package var wrapServer: @Sendable (HTTPServerBuilder) -> HTTPServerBuilder
     package var explain: RouteExplainer?
+    package var askPeer: PeerAsker?
     /// Where the gateway announces what it routed.
     package var routeEvents: RouteEventHub
     /// Figures for `/metrics`, in Prometheus' text format.
@@ -112,12 +113,13 @@ package struct GatewayHooks: Sendable {
     package init(
         handlers: @escaping @Sendable (HTTPSurface) -> @Sendable () -> [any RemovableChannelHandler],
         wrapServer: @escaping @Sendable (HTTPServerBuilder) -> HTTPServerBuilder = { $0 },
-        explain: RouteExplainer? = nil, routeEvents: RouteEventHub = RouteEventHub(),
+        explain: RouteExplainer? = nil, askPeer: PeerAsker? = nil, routeEvents: RouteEventHub = RouteEventHub(),
         metrics: @escaping @Sendable () -> String = { "" }
     ) {
         self.handlers = handlers
         self.wrapServer = wrapServer
         self.explain = explain
+        self.askPeer = askPeer
         self.routeEvents = routeEvents
         self.metrics = metrics
     }

@@ -30,6 +30,8 @@ package struct HTTPSurface: Sendable {
     let date = DateField()
     let valueQueues: ValueQueues
     let explain: RouteExplainer?
+    /// How another node is asked; nil without a gateway.
+    let peerAsker: PeerAsker?
     /// The gateway's own figures, in Prometheus' text format.
     let gatewayMetrics: @Sendable () -> String
 
@@ -51,10 +53,11 @@ package struct HTTPSurface: Sendable {
         startedAt = core.now()
         issuer = TokenIssuer(core: core, secrets: secrets)
         identity = secrets.identity
-        passwords = try PasswordChecker(limits: passwordLimits)
+        passwords = try PasswordChecker(limits: passwordLimits, coreKey: secrets.coreKey)
         loginGuard = LoginGuard(attemptsPerMinute: config.limits.loginAttemptsPerMinute)
         browserRefresher = BrowserRefresher(secrets: secrets, isSecure: config.http.certificateFile != nil)
         explain = hooks.explain
+        peerAsker = hooks.askPeer
         self.departure = departure
         gatewayMetrics = hooks.metrics
     }
@@ -66,7 +69,7 @@ package struct HTTPSurface: Sendable {
     package func admit(_ access: AccessRule, _ fields: HTTPFields) async throws(Problem) -> Caller? {
         var verdict = authenticator.admit(access, fields: fields, view: core.view, now: core.now())
         if case .failure(.notYetApplied(let index)) = verdict {
-            await core.waitUntilApplied(index, atMost: Self.catchUpTimeoutMax)
+            await core.wait(atMost: Self.catchUpTimeoutMax) { $0.consensus.appliedIndex >= index }
             verdict = authenticator.admit(access, fields: fields, view: core.view, now: core.now())
         }
         let caller: Caller?
@@ -102,11 +105,12 @@ package struct HTTPSurface: Sendable {
 }
 
 extension MeshCore {
-    /// Returns once this node has applied `index`, or after `limit`.
-    func waitUntilApplied(_ index: LogIndex, atMost limit: Duration) async {
+    /// Returns once this node's view is as wanted, or after `limit`.
+    func wait(atMost limit: Duration, until isReached: @escaping @Sendable (ClusterView) -> Bool) async {
+        guard !isReached(view) else { return }
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                for await view in updates() where view.consensus.appliedIndex >= index { return }
+                for await view in updates() where isReached(view) { return }
             }
             group.addTask { try? await Task.sleep(for: limit) }
             await group.next()

@@ -3,8 +3,8 @@ import Crypto
 import Primitives
 import SecureChannel
 
-/// The secrets that one node's HTTP side holds, all derived from its identity, each for one purpose. They are the same
-/// after every start, so that tokens and browser cookies outlive a restart, and they never leave the node.
+/// The secrets that one node's HTTP side holds, each for one purpose. Those derived from its identity are the same after every
+/// start, so that tokens and browser cookies outlive a restart, and they never leave the node.
 package struct NodeSecrets: Sendable {
     private let tokenSeed: SymmetricKey
     /// Signs what changes the mesh itself, where this node is core.
@@ -12,8 +12,12 @@ package struct NodeSecrets: Sendable {
     /// Seals browser cookies.
     let cookieKey: SymmetricKey
 
-    package init(_ identity: Identity) {
+    /// Mixed into passwords; core nodes have it.
+    let coreKey: CoreKey?
+
+    package init(_ identity: Identity, coreKey: CoreKey? = nil) {
         self.identity = identity
+        self.coreKey = coreKey
         func derive(_ purpose: String) -> SymmetricKey {
             identity.deriveLocalKey(purpose).withUnsafeBytes { SymmetricKey(data: $0) }
         }

@@ -34,13 +34,14 @@ struct OperationsRoutes {
         return response
     }
 
-    /// The public keys of all nodes (RFC 7517, RFC 8037 §2). Other services keep it for a short time only, so that a
+    /// The public keys of all core nodes (RFC 7517, RFC 8037 §2). Other services keep it for a short time only, so that a
     /// retired key stops counting there too.
     func keySet() -> Response {
         var response = Response.json { text in
             text.key("keys")
             text.open("[")
-            for key in surface.core.view.authority.signingKeys.sorted {
+            let view = surface.core.view
+            for key in view.authority.signingKeys.sorted where view.mayGrant(key.record.node) {
                 text.open("{")
                 text.field("kty", "OKP")
                 text.field("crv", "Ed25519")

@@ -1,6 +1,7 @@
 import Authority
 import Dispatch
 import Foundation
+import HTTPTypes
 import NodeCore
 import Primitives
 import SecureChannel
@@ -8,6 +9,8 @@ import Synchronization
 
 /// Hashes and checks passwords away from every event loop, at most two at a time: Argon2id takes tens of milliseconds
 /// and its whole memory budget for each. What waits is bounded too; beyond that, the answer is "try again".
+///
+/// A verifier that begins with `k1` is of a password that the core key was mixed into; others are of older meshes.
 package final class PasswordChecker: Sendable {
     /// Two lanes of `PasswordHash.Limits.standard` hold 38 MiB while both work.
     private static let laneCount = 2
@@ -18,12 +21,16 @@ package final class PasswordChecker: Sendable {
     private let lanes = (0..<laneCount).map { DispatchQueue(label: "meshnode.password.\($0)") }
     /// How many wait or run in each lane.
     private let pending = Mutex<[Int]>(Array(repeating: 0, count: laneCount))
+    private static let keyedMark = "k1"
     private let limits: PasswordHash.Limits
+    private let coreKey: CoreKey?
     /// Checked when there is no such user, so that the time to answer does not tell.
     private let decoy: String
 
-    package init(limits: PasswordHash.Limits = .standard) throws(StartFailure) {
+    /// Without a core key, passwords are hashed as they are, and keyed verifiers cannot be checked.
+    package init(limits: PasswordHash.Limits = .standard, coreKey: CoreKey? = nil) throws(StartFailure) {
         self.limits = limits
+        self.coreKey = coreKey
         do { decoy = try PasswordHash.make(BrowserCookie.drawSecret(), limits: limits) } catch {
             throw StartFailure(
                 "there is not enough memory to check passwords: \(limits.memoryBytes) bytes are needed at a time")
@@ -31,23 +38,32 @@ package final class PasswordChecker: Sendable {
     }
 
     /// Whether the password is right. False, after the same work, where `verifier` is nil.
-    func verify(_ password: String, against verifier: PasswordVerifier?) async throws(Problem) -> Bool {
+    package func verify(_ password: String, against verifier: PasswordVerifier?) async throws(Problem) -> Bool {
         let normal = password.normalised
         let encoded = verifier?.encoded ?? decoy
-        let matches = try await inLane { PasswordHash.verify(normal, against: encoded) }
-        return matches && verifier != nil
+        guard encoded.hasPrefix(Self.keyedMark) else {
+            let matches = try await inLane { PasswordHash.verify(normal, against: encoded) }
+            return matches && verifier != nil
+        }
+        guard let coreKey else { throw .noCoreKey }
+        let hash = String(encoded.dropFirst(Self.keyedMark.count))
+        return try await inLane { PasswordHash.verify(coreKey.mixed(into: normal), against: hash) }
     }
 
     func makeVerifier(_ password: String) async throws(Problem) -> PasswordVerifier {
-        let limits = limits
-        let made = try await inLane { Self.makeVerifier(password, limits: limits) }
+        let (limits, coreKey) = (limits, coreKey)
+        let made = try await inLane { Self.makeVerifier(password, limits: limits, coreKey: coreKey) }
         guard let made else { throw .core(.overloaded) }
         return made
     }
 
     /// Blocks while it hashes. Nil where the system lacks the memory.
-    package static func makeVerifier(_ password: String, limits: PasswordHash.Limits = .standard) -> PasswordVerifier? {
-        (try? PasswordHash.make(password.normalised, limits: limits)).flatMap(PasswordVerifier.init(encoded:))
+    package static func makeVerifier(
+        _ password: String, limits: PasswordHash.Limits = .standard, coreKey: CoreKey? = nil
+    ) -> PasswordVerifier? {
+        let normal = password.normalised
+        let hash = try? PasswordHash.make(coreKey?.mixed(into: normal) ?? normal, limits: limits)
+        return hash.flatMap { PasswordVerifier(encoded: (coreKey == nil ? "" : keyedMark) + $0) }
     }
 
     private func inLane<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async throws(Problem) -> Value {
@@ -65,5 +81,15 @@ package final class PasswordChecker: Sendable {
                 continuation.resume(returning: value)
             }
         }
+    }
+}
+
+extension Problem {
+    fileprivate static var noCoreKey: Problem {
+        Problem(
+            "no-core-key", .serviceUnavailable, "No core key",
+            detail:
+                "This node lacks the file core.key, without which it can check no password. Copy it from another core node's "
+                + "data directory, or sign in at another node.")
     }
 }

@@ -80,8 +80,10 @@ struct Responder: HTTPResponder {
             request: request, path: path, parameter: parameter, caller: caller, source: context.source)
         var response = try await surface.serve(entry.operation, exchange)
         if case .cookie = caller?.proof, response.headers[.setCookie] == nil {
-            response.headers[.setCookie] = await surface.browserRefresher.renewedCookie(
-                request.headers, core: surface.core)
+            response.headers[.setCookie] =
+                surface.isEdge
+                ? await CoreDesk(surface: surface).renewedCookie(request.headers)
+                : await surface.browserRefresher.renewedCookie(request.headers, core: surface.core)
         }
         if let caller { surface.noteFreshness(&response.headers, caller) }
         return response
@@ -96,7 +98,8 @@ struct Responder: HTTPResponder {
 extension HTTPSurface {
     /// One line for each operation of the table.
     func serve(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
-        switch operation {
+        if operation.needsCore, isEdge { return try await CoreDesk(surface: self).serve(operation, exchange) }
+        return switch operation {
         case .home: interface.home(exchange)
         case .interfaceFile: try interface.file(exchange)
         case .health: operations.health()

@@ -26,10 +26,10 @@ struct RosterDesk {
             do { committed = try await surface.core.submit(command) } catch { throw .core(error) }
             switch committed.reply {
             case .refused(.rosterChanged) where changes < Self.triesMax: changes += 1
-            case .refused(.malformed) where view.authority.featureLevel < .current && waits < Self.agreementTries:
+            case .refused(.malformed) where view.authority.featureLevel < .roster && waits < Self.agreementTries:
                 waits += 1
                 try? await Task.sleep(for: Self.agreementPause)
-            case .refused(.malformed) where view.authority.featureLevel < .current:
+            case .refused(.malformed) where view.authority.featureLevel < .roster:
                 throw .conflict(
                     "feature-not-agreed",
                     "Some voter runs a program that does not know of this, or none has said yet. Upgrade all, then try again."

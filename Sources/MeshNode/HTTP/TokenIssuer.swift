@@ -3,7 +3,8 @@ import JWTKit
 import NodeCore
 import Primitives
 
-/// Signs access tokens with this node's own key, and sees to it that the mesh knows that key.
+/// Signs access tokens with this node's own key, and sees to it that the mesh knows that key. On core nodes alone: an edge
+/// node never makes its key.
 actor TokenIssuer {
     private struct Signer {
         let key: TokenSigningKey
@@ -24,6 +25,7 @@ actor TokenIssuer {
     /// Signs a token for a session that is applied here. `exp - iat` is `AccessToken.lifetimeSeconds` exactly; a session
     /// that ends before takes its tokens along.
     func issue(_ session: SessionID, of user: UserName, role: Role, grantedAt: LogIndex) async throws -> String {
+        guard core.view.mayGrant(core.view.me) else { throw Problem.notCore }
         let signer = await makeSigner()
         try await publish(signer.key)
         let view = core.view

@@ -35,7 +35,7 @@ package struct LocalDoor: Sendable {
         switch Self.reach(of: operation) {
         case .everyNode: break
         case .coreNode:
-            guard trustClass == .core else {
+            guard trustClass == .core, view.mayGrant(view.me) else {
                 throw .notThroughSocket(
                     "This node's class is `edge`: here, people's data needs a person's own sign-in.")
             }

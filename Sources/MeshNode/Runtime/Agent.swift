@@ -48,7 +48,7 @@ struct Agent {
             sealing: ChannelSealing(keys: keys), backendKeys: secrets.backendKeys)
         let departure = Departure()
         let http = try HTTPService.make(
-            config: config, core: mesh.core, secrets: NodeSecrets(data.identity),
+            config: config, core: mesh.core, secrets: NodeSecrets(data.identity, coreKey: data.coreKey),
             files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks,
             departure: departure, logger: logger,
             onRunning: { port in logger.notice("serving", metadata: ["http": "\(config.http.listen.host):\(port)"]) })
@@ -84,7 +84,7 @@ struct Agent {
             return try MeshService(
                 brain: brain, firstEffects: effects, endpoint: config.mesh.listen, keys: keys,
                 membership: MembershipFiles(
-                    identity: data.identity, genesis: data.genesis, rosterPath: data.rosterPath),
+                    identity: data.identity, genesis: data.genesis, coreKey: data.coreKey, data: data.path),
                 directory: directory, logger: logger)
         } catch {
             throw ConfigError(
@@ -137,6 +137,7 @@ struct Agent {
                 heartbeatInterval: config.raft.heartbeatInterval),
             gossip: gossip, replica: replica,
             electionTimeout: config.raft.electionTimeoutMin.map { ElectionTimeoutPolicy.measured($0...(.seconds(10))) },
+            keptRevocations: data.revocations,
             sign: { [identity = data.identity] in identity.sign($0) })
     }
 }

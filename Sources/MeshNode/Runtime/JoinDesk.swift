@@ -21,10 +21,12 @@ final class JoinDesk {
     private let identity: Identity
     /// The file, as every node of the mesh has it.
     private let genesis: [UInt8]
+    private let coreKey: CoreKey?
     private let keys: SharedKeys
     private let loop: Loop
 
-    init(identity: Identity, genesis: [UInt8], keys: SharedKeys, loop: Loop) {
+    init(identity: Identity, genesis: [UInt8], coreKey: CoreKey?, keys: SharedKeys, loop: Loop) {
+        self.coreKey = coreKey
         self.identity = identity
         self.genesis = genesis
         self.keys = keys
@@ -67,7 +69,9 @@ final class JoinDesk {
     ) {
         let view = loop.view()
         guard let token = view.authority.roster.token(id) else { return answer(.refused(Self.spent)) }
-        if token.usedBy == keys.nodeID, view.roster.entry(of: keys.nodeID) != nil { return answer(welcome(view)) }
+        if token.usedBy == keys.nodeID, view.roster.entry(of: keys.nodeID) != nil {
+            return answer(welcome(token, view))
+        }
         guard token.usedBy == nil else { return answer(.refused(Self.spent)) }
         guard let exchange = Bytes32(keys.exchangeKey), let signing = Bytes32(keys.signingKey),
             let name = Label(request.name)
@@ -78,7 +82,7 @@ final class JoinDesk {
         let command = RecordSigner(identity).sign(.admit(Admission(token: id, member: member)), for: view)
         loop.submit(command) { [self] outcome in
             switch outcome {
-            case .committed(.done, _): answer(welcome(loop.view()))
+            case .committed(.done, _): answer(welcome(token, loop.view()))
             case .committed(.refused(.rosterChanged), _) where attempt < Self.triesMax:
                 admit(request, keys, id, attempt: attempt + 1, answer)
             case .committed(.refused(let refusal), _): answer(.refused(Self.explain(refusal, request.name)))
@@ -88,7 +92,7 @@ final class JoinDesk {
         }
     }
 
-    private func welcome(_ view: ClusterView) -> JoinAnswer {
+    private func welcome(_ token: JoinToken, _ view: ClusterView) -> JoinAnswer {
         let keyring = keys.current.keyring
         let contacts = view.members.prefix(JoinWelcome.contactsMax).map {
             JoinWelcome.Contact(node: $0.id, name: $0.name, endpoint: $0.endpoint)
@@ -96,7 +100,7 @@ final class JoinDesk {
         return .welcome(
             JoinWelcome(
                 genesis: genesis, roster: view.authority.roster.encoded(), epoch: keyring.active,
-                secret: keyring.activeSecret, contacts: Array(contacts)))
+                secret: keyring.activeSecret, coreKey: token.isCore ? coreKey : nil, contacts: Array(contacts)))
     }
 
     private static let spent = "the token was used, has expired or was withdrawn; ask for another"

@@ -27,7 +27,7 @@ final class NodeLoop {
     private let loop: Loop
     private var brain: NodeBrain
     private let keys: SharedKeys
-    private let rosterPath: String?
+    private let files: MembershipFiles
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
     private let logger: Logger
@@ -58,7 +58,7 @@ final class NodeLoop {
     ) throws(UVError) {
         self.brain = brain
         self.keys = keys
-        rosterPath = membership.rosterPath
+        files = membership
         self.mailbox = mailbox
         self.publisher = publisher
         self.logger = logger
@@ -81,7 +81,7 @@ final class NodeLoop {
             onLoss: { [unowned self] node in deliver(.connectionLost(node)) })
         // On the loop's thread, where the desk runs: the brain is at hand.
         peers?.joinDesk = JoinDesk(
-            identity: membership.identity, genesis: membership.genesis, keys: keys,
+            identity: membership.identity, genesis: membership.genesis, coreKey: membership.coreKey, keys: keys,
             loop: JoinDesk.Loop(
                 view: { [unowned self] in self.brain.makeView(at: MonotonicClock.now()) }, now: MonotonicClock.now,
                 submit: { [unowned self] command, reply in submit(command, reply) }))
@@ -206,7 +206,8 @@ final class NodeLoop {
             }
         case .work(let work): workshop?.submit({ work.run() }) { [unowned self] in deliver(.worked($0)) }
         case .keepKeys(let changed): keep(changed)
-        case .keepRoster(let bytes): keep(roster: bytes)
+        case .keepRoster(let bytes): keep(bytes, as: "roster", with: files.keepRoster)
+        case .keepRevocations(let bytes): keep(bytes, as: "revocations", with: files.keepRevocations)
         case .answer(let request, let answer):
             if let reply = waiting.removeValue(forKey: request) { answers.append((reply, answer)) }
         case .event(let event): log(event)
@@ -231,10 +232,11 @@ final class NodeLoop {
         }
     }
 
-    private func keep(roster: [UInt8]) {
-        guard let path = rosterPath else { return }
-        workshop?.submit({ DataDirectory.replaceRoster(path, roster) }) { [unowned self] problem in
-            if let problem { logger.error("the roster could not be kept", metadata: ["reason": "\(problem)"]) }
+    private func keep(_ bytes: [UInt8], as what: String, with write: @escaping @Sendable ([UInt8]) -> ConfigError?) {
+        workshop?.submit({ write(bytes) }) { [unowned self] problem in
+            guard let problem else { return }
+            logger.error(
+                "what is known of the roster could not be kept", metadata: ["file": "\(what)", "reason": "\(problem)"])
         }
     }
 
@@ -273,8 +275,15 @@ struct MembershipFiles: Sendable {
     let identity: Identity
     /// The genesis file's bytes.
     let genesis: [UInt8]
-    /// nil: nothing is kept (tests).
-    let rosterPath: String?
+    /// Nil on an edge node.
+    let coreKey: CoreKey?
+    /// The data directory.
+    let data: String
+
+    var keepRoster: @Sendable ([UInt8]) -> ConfigError? { { [data] in DataDirectory.replaceRoster(data, $0) } }
+    var keepRevocations: @Sendable ([UInt8]) -> ConfigError? {
+        { [data] in DataDirectory.replaceRevocations(data, $0) }
+    }
 }
 
 /// A closure of the loop's own thread on its way through a table of Sendable ones. It never leaves that thread: the table is

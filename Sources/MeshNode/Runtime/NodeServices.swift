@@ -37,25 +37,26 @@ struct HealthService: Service {
     }
 }
 
-/// Creates the first administrator, once: on the first primary of a mesh that has no users.
+/// Creates the first administrator, once, in a mesh that has no users: the core nodes propose it, and one of them is first.
 struct AdministratorService: Service {
     let core: any MeshCore
     let administrator: (name: UserName, verifier: PasswordVerifier)?
     let logger: Logger
 
     func run() async throws {
-        await cancelWhenGracefulShutdown { await createWhenPrimary() }
+        await cancelWhenGracefulShutdown { await createWhenNeeded() }
         try await gracefulShutdown()
     }
 
-    private func createWhenPrimary() async {
+    private func createWhenNeeded() async {
         guard let administrator else { return }
         for await view in core.updates() {
             guard view.authority.users.isEmpty else { return }
-            guard view.isPrimary(at: core.now()) else { continue }
+            guard view.mayGrant(view.me) else { return }
+            guard view.primary(at: core.now()) != nil else { continue }
             let reply = try? await core.submit(
                 .createUser(name: administrator.name, verifier: administrator.verifier, role: .admin))
-            guard let reply else { continue }
+            guard let reply, reply.reply == .done else { continue }
             logger.notice(
                 "first administrator", metadata: ["user": "\(administrator.name)", "reply": "\(reply.reply)"])
             return
