@@ -2,7 +2,9 @@ import Authority
 import Crypto
 import Foundation
 import MeshNode
+import NodeCore
 import Primitives
+import Raft
 import SecureChannel
 import Testing
 
@@ -154,6 +156,29 @@ struct AuthTokenTests {
             #expect(reply.fields["x-mesh-freshness"] == "cut-off")
             #expect(reply.json["primary"] is NSNull)
             #expect(try await node.post("/mesh/v1/auth/logout", "{}", fields).problem == "no-quorum")
+        }
+    }
+
+    @Test("a key that an edge node published under an older program counts for nothing, and is not shown")
+    func edgeKey() async throws {
+        try await TestNode.run { node async throws in
+            let fields = try await node.bearer()
+            #expect(try await node.get("/mesh/v1/auth/me", fields).status == 200)
+            for (trustClass, status, count) in [(TrustClass.core, 200, 1), (.edge, 401, 0)] {
+                let genesis = Genesis(
+                    cluster: Array(repeating: 9, count: 16),
+                    members: [
+                        Genesis.Member(
+                            name: "aurora", node: node.core.me, replica: ReplicaID(1), rank: 0, isVoter: true,
+                            trustClass: trustClass)
+                    ])
+                node.core.setRoster(try #require(Roster(genesis)))
+                #expect(try await node.get("/mesh/v1/auth/me", fields).status == status)
+                let keys = try await node.get("/.well-known/jwks.json").json["keys"] as? [Any]
+                #expect(keys?.count == count)
+            }
+            let login = try await node.login()
+            #expect(login.status == 503 && login.problem == "no-core-node", "and it signs nobody in")
         }
     }
 

@@ -78,12 +78,14 @@ extension RealProcesses {
         @Test("an expired token and a forged one are 401 in the words of the API spoken, and the agent lives on")
         func badTokens() async throws {
             try await FiveNodes.run { nodes in
-                let genuine = try await nodes.login(on: "robbiebook1").accessToken
-                let forger = try TokenForger(genuine, dataDirectory: nodes.node("robbiebook1").dir)
+                let genuine = try await nodes.login(on: "aurora").accessToken
+                let forger = try TokenForger(genuine, dataDirectory: nodes.node("aurora").dir)
+                let thief = try TokenForger(genuine, dataDirectory: nodes.node("robbiebook1").dir)
                 // The forger signs as well as the node does: what it changes is all that is wrong.
                 #expect(try await nodes["sark"].signedIn(try forger.unchanged()).me().status == 200)
                 let refused = [
                     "expired": try forger.expired(), "forged": try forger.signedByAnother(), "nonsense": "a.b.c",
+                    "signed with what an edge machine's disk holds": try thief.unchanged(),
                 ]
                 for (kind, token) in refused {
                     for node in ["robbiebook1", "sark"] {

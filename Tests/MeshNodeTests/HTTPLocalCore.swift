@@ -21,6 +21,7 @@ final class LocalCore: MeshCore {
         var submitted: [AuthorityCommand] = []
         var members: [MemberView] = []
         var removed: [NodeID] = []
+        var roster = Roster.empty
         /// What the view shows while the node lags behind the log.
         var shown: (authority: AuthorityState, index: UInt64)?
     }
@@ -52,6 +53,7 @@ final class LocalCore: MeshCore {
     func lag() { change { $0.shown = ($0.authority, $0.index) } }
     func catchUp() { change { $0.shown = nil } }
     func refuseNext(_ refusal: CoreRefusal) { change { $0.nextRefusal = refusal } }
+    func setRoster(_ roster: Roster) { change { $0.roster = roster } }
     func setMembers(_ members: [MemberView]) { change { $0.members = members } }
 
     @discardableResult
@@ -121,6 +123,6 @@ final class LocalCore: MeshCore {
                 voters: [me]),
             members: state.members, isIsolated: false, authority: state.shown?.authority ?? state.authority,
             logTime: LogTime(milliseconds: state.now.nanoseconds / 1_000_000), takenAt: state.now,
-            counters: NodeCounters())
+            counters: NodeCounters(), roster: state.roster)
     }
 }

@@ -45,7 +45,10 @@ struct BrainPair {
     let ids: [NodeID]
     private var nextRequest: UInt64 = 1
 
-    init(_ count: Int, voters: Int? = nil) throws {
+    /// - Parameters:
+    ///   - edges: the places of edge nodes; the others are core.
+    ///   - kept: what each kept of revocations.
+    init(_ count: Int, voters: Int? = nil, edges: Set<Int> = [], kept: [UInt8] = []) throws {
         ids = (1...count).map { NodeID(high: 7, low: UInt64($0)) }
         endpoints = (1...count).map { Endpoint(ipv4: 10, 0, 0, UInt8($0), port: 7946) }
         applied = Array(repeating: [:], count: count)
@@ -55,13 +58,14 @@ struct BrainPair {
             members: (0..<count).map {
                 Genesis.Member(
                     name: "n\($0 + 1)", node: ids[$0], replica: ReplicaID(UInt64($0 + 1)), rank: $0 == 0 ? 100 : 0,
-                    isVoter: $0 < voters ?? count)
+                    isVoter: $0 < voters ?? count, trustClass: edges.contains($0) ? .edge : .core)
             })
         let roster = try #require(Roster(genesis))
-        for place in 0..<count { try boot(place, roster: roster) }
+        for place in 0..<count { try boot(place, roster: roster, kept: kept) }
     }
 
-    private mutating func boot(_ place: Int, roster: Roster) throws {
+    /// A signature is zeros, whoever's.
+    private mutating func boot(_ place: Int, roster: Roster, kept: [UInt8]) throws {
         let contacts = ids.indices.filter { $0 != place }.map {
             Contact(id: ids[$0], name: "n\($0 + 1)", endpoint: endpoints[$0])
         }
@@ -73,8 +77,9 @@ struct BrainPair {
                 verificationKey: Array(repeating: 0, count: 32), servesTLS: false),
             raft: RaftConfig.make(
                 roster: roster, electionTimeout: .milliseconds(300), heartbeatInterval: .milliseconds(60)),
-            gossip: GossipConfig(), sign: { _ in Array(repeating: 0, count: Notary.signatureBytes) },
-            checkSignature: { _, _, _ in true })
+            gossip: GossipConfig(), keptRevocations: kept,
+            sign: { _ in Array(repeating: 0, count: Notary.signatureBytes) },
+            checkSignature: { signature, _, _ in signature.allSatisfy { $0 == 0 } })
         let replica = ReplicaID(UInt64(place + 1))
         let (_, operations) = WriteAheadLog.create(cluster: Self.cluster, replica: replica, geometry: .small)
         let recovery = try WriteAheadLog.recover(

@@ -74,6 +74,23 @@ import Testing
         #expect(world.allViolations() == [])
     }
 
+    @Test(
+        "a secret comes into use when everybody who is there holds it, and the old one is past when everybody uses the new",
+        arguments: 1...8 as ClosedRange<UInt64>)
+    func stepByStep(seed: UInt64) throws {
+        var world = world(5, seed: seed, lossPerMille: 100)
+        _ = world.rotateSecret(on: 1)
+        var isOver = false
+        for _ in 0..<4000 where !isOver {
+            world.run(for: .milliseconds(5))
+            let keyrings = (0..<5).compactMap { world.keyring(of: $0) }
+            try #require(keyrings.allSatisfy { $0.holds(2) } || keyrings.allSatisfy { $0.active == 1 })
+            try #require(keyrings.allSatisfy { $0.active == 2 } || keyrings.allSatisfy { $0.oldest == 1 })
+            isOver = keyrings.allSatisfy { $0.oldest == 2 }
+        }
+        #expect(isOver)
+    }
+
     @Test("a node that was away for three rotations is handed the last one")
     func awayForLong() throws {
         var world = world(3, seed: 5)
