@@ -43,6 +43,16 @@ package struct GossipConfig: Sendable {
     /// member receives each byte once. Above, they spread like other news.
     package var directSectionMembersMax = 64
 
+    /// A section that is replaced sooner than this is told by its owner alone, unsigned; one that stands for so long is
+    /// signed, so that others can pass it on.
+    package var sectionSettleTime: Duration = .seconds(5)
+    /// A section that never stands still is signed all the same once its signed content is as old as this.
+    package var sectionSignatureAgeMax: Duration = .seconds(60)
+    /// Between two tellings of unsigned sections to one peer, in the long run; three can follow each other at once. Longer
+    /// where rides on probes carry them (small meshes), and in a mesh that is too large to tell everyone directly
+    /// everything. Raising it saves datagrams and lets what others hold grow older.
+    package var tellingInterval: Duration = .seconds(2)
+
     /// The least time between two digest exchanges that this node starts, for up to eight members in the offer; grows
     /// with their number, unless the last one brought what was wholly unknown. Exchanges start only when an ack shows that
     /// the tables differ.
@@ -61,6 +71,8 @@ package struct GossipConfig: Sendable {
     package var payloadBytesMax = 1066
     /// The largest ping or ack, so that sealed ones stay within 256 bytes and refute even where large frames are lost.
     package var probePayloadBytesMax = 226
+    /// What a ping or ack has room for beside its kind, number and checksum.
+    var companionBytesMax: Int { probePayloadBytesMax - 14 }
     /// Members known, dead ones included. Beyond, unknown ones replace the longest dead, or are refused.
     package var membersMax = 1024
     /// Pings under way for others.
@@ -73,7 +85,7 @@ package struct GossipConfig: Sendable {
 
     func validate() {
         precondition(probeTimeoutFloor > .zero && probeTimeoutFloor <= probeTimeoutMax, "probe timeouts out of order")
-        precondition(payloadBytesMax >= Section.bytesMax + 64, "payload limit \(payloadBytesMax) cannot hold a section")
+        precondition(payloadBytesMax >= Section.bytesMax + 104, "payload limit \(payloadBytesMax) cannot hold a section")
         precondition(payloadBytesMax <= 65_000, "payload limit \(payloadBytesMax) exceeds a datagram")
         precondition(probePayloadBytesMax >= 197, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
         precondition(smallMeshSuspicionMin <= smallMeshSuspicionMax, "suspicion timeouts out of order")

@@ -12,7 +12,8 @@ import Primitives
 //       | ---- news, newer here ------> |
 
 extension Membership {
-    /// Of everything that converges: incarnations, verdicts and section stamps. Suspicions come and go on their own.
+    /// Of everything that converges: incarnations, verdicts and signed sections. Suspicions come and go on their own, and
+    /// so does what owners tell in person.
     var checksum: UInt64 {
         mutating get {
             if let cachedChecksum { return cachedChecksum }
@@ -24,8 +25,9 @@ extension Membership {
                 let state = UInt64(settled(row.member.state).rawValue)
                 Self.mix(UInt64(row.member.incarnation.counter) << 8 | state, into: &sum)
                 for owned in row.sections {
-                    Self.mix(owned.section.bootEpoch, into: &sum)
-                    Self.mix(owned.section.version << 8 | UInt64(owned.id.value), into: &sum)
+                    guard let stamp = owned.signed?.section.stamp else { continue }
+                    Self.mix(stamp.bootEpoch, into: &sum)
+                    Self.mix(stamp.version << 8 | UInt64(owned.id.value), into: &sum)
                 }
             }
             cachedChecksum = sum
@@ -91,8 +93,9 @@ extension Membership {
             rumors.append(.rumor(rumor(about: index, withProfile: true)))
         }
         for owned in row.sections {
+            guard let signed = owned.signed else { continue }
             let theirs = entry.sections.first { $0.section == owned.id }?.stamp ?? .none
-            if theirs < owned.section.stamp { sections.append(news(owned, of: row.member.id)) }
+            if theirs < signed.section.stamp { sections.append(news(signed, as: owned.id, of: row.member.id)) }
         }
     }
 
@@ -119,7 +122,7 @@ extension Membership {
         }
         return entry.sections.contains { item in
             item.stamp.bootEpoch >= row.member.incarnation.bootEpoch
-                && (row.section(item.section)?.stamp ?? .none) < item.stamp
+                && (row.signed(item.section)?.section.stamp ?? .none) < item.stamp
         }
     }
 
@@ -128,7 +131,9 @@ extension Membership {
     private func digestEntry(_ row: MemberRow) -> Digest.Entry {
         Digest.Entry(
             id: row.member.id, incarnation: row.member.incarnation, state: row.member.state,
-            sections: row.sections.map { Digest.SectionEntry(section: $0.id, stamp: $0.section.stamp) })
+            sections: row.sections.compactMap { owned in
+                owned.signed.map { Digest.SectionEntry(section: owned.id, stamp: $0.section.stamp) }
+            })
     }
 
     /// Older than anything: incarnations begin at epoch 1.

@@ -85,17 +85,21 @@ extension Membership {
         if case .section = subject { true } else { false }
     }
 
-    /// The least sent news that fits, counted as sent.
+    /// The least sent news that fits, counted as sent. After a few pieces that do not fit nothing more is tried.
     private mutating func takeNews(bytesMax: Int, withSections: Bool) -> [News] {
         var taken: [News] = []
         var bytesLeft = bytesMax
+        var misfits = 0
         var queue = dissemination
         queue.spend { subject in
             guard withSections || !isSection(subject) else { return false }
             // Replaced or evicted since: counts as sent, so that it leaves.
             guard let news = text(subject) else { return true }
             let size = Self.size(of: news)
-            guard size <= bytesLeft else { return bytesLeft < 24 ? nil : false }
+            guard size <= bytesLeft else {
+                misfits += 1
+                return misfits > 3 || bytesLeft < 24 ? nil : false
+            }
             bytesLeft -= size
             taken.append(news)
             return true
@@ -111,8 +115,7 @@ extension Membership {
         if withOwn { news.append(.rumor(rumor(about: me, withProfile: true))) }
         // Whoever is doubted hears so first, and can refute at once (Lifeguard's buddy system).
         let index = config.parts.contains(.buddies) ? table.index(of: peer) : nil
-        // A ping's kind, number and checksum take 14 bytes at most.
-        var bytesLeft = config.probePayloadBytesMax - 14 - news.reduce(0) { $0 + Self.size(of: $1) }
+        var bytesLeft = config.companionBytesMax - Self.size(of: news)
         if let index, table.rows[index].member.state != .alive {
             let doubt = News.rumor(rumor(about: index, withProfile: false))
             // Beside a very long name it has no room; then the tables' checksums tell.
@@ -139,16 +142,19 @@ extension Membership {
     // MARK: - Text
 
     func rumor(about index: Int, withProfile: Bool) -> Rumor {
-        let row = table.rows[index]
+        let member = table.rows[index].member
         return Rumor(
-            id: row.member.id, incarnation: row.member.incarnation, state: row.member.state,
-            isPersonal: row.member.state == .suspect && hasAccused(index),
+            id: member.id, incarnation: member.incarnation, state: member.state,
+            isPersonal: member.state == .suspect && hasAccused(index),
             profile: withProfile
-                ? Rumor.Profile(name: row.member.name, endpoint: row.member.endpoint, signature: row.signature) : nil)
+                ? Rumor.Profile(name: member.name, endpoint: member.endpoint, signature: table.rows[index].signature) : nil)
     }
 
-    func news(_ owned: MemberRow.OwnedSection, of owner: NodeID) -> News {
-        .section(SectionNews(owner: owner, section: owned.id, stamp: owned.section.stamp, bytes: owned.section.bytes))
+    func news(_ signed: MemberRow.SignedSection, as section: SectionID, of owner: NodeID) -> News {
+        .section(
+            SectionNews(
+                owner: owner, section: section, stamp: signed.section.stamp, bytes: signed.section.bytes,
+                signature: signed.signature))
     }
 
     /// What we hold now about a subject; nil if it is gone.
@@ -159,8 +165,10 @@ extension Membership {
             guard let index = table.index(of: id) else { return nil }
             return .rumor(rumor(about: index, withProfile: table.rows[index].member.state != .suspect))
         case .section(let section, let owner):
-            guard let content = self.section(section, of: owner) else { return nil }
-            return news(MemberRow.OwnedSection(id: section, section: content), of: owner)
+            guard let index = table.index(of: owner), let signed = table.rows[index].signed(section) else { return nil }
+            // Its owner tells everyone something newer in person meanwhile.
+            guard signed.section.stamp == table.rows[index].section(section)?.stamp else { return nil }
+            return news(signed, as: section, of: owner)
         }
     }
 
@@ -169,6 +177,8 @@ extension Membership {
         writer.write(news)
         return writer.count
     }
+
+    static func size(of news: [News]) -> Int { news.reduce(0) { $0 + size(of: $1) } }
 
     /// Packs news into as few gossip payloads as its order allows.
     func payloads(of news: [News]) -> [[UInt8]] {

@@ -18,6 +18,7 @@ extension Membership {
             case .rumor: break
             // After the rumors: a section counts only under a life that is known.
             case .section(let news): merge(news, now: source.now, into: &effects)
+            case .told(let told): merge(told, from: source, into: &effects)
             case .coordinate(let place):
                 if let index = table.index(of: source.peer) { table.rows[index].coordinate = place }
             }
@@ -87,25 +88,6 @@ extension Membership {
         if rumor.state == .suspect { merge(rumor, from: source, into: &effects) }
     }
 
-    private mutating func merge(_ news: SectionNews, now: Instant, into effects: inout [GossipEffect]) {
-        guard news.owner != id else {
-            reclaim(news.section, from: news.stamp, now: now, into: &effects)
-            return
-        }
-        guard let index = table.index(of: news.owner),
-            news.stamp.bootEpoch == table.rows[index].member.incarnation.bootEpoch
-        else { return }
-        let section = Section(
-            bootEpoch: news.stamp.bootEpoch, version: news.stamp.version, bytes: news.bytes, receivedAt: now)
-        let isFirst = table.rows[index].section(news.section) == nil
-        guard table.rows[index].store(section, as: news.section) else { return }
-        // There is more where this came from: a newcomer fetches page after page.
-        if isFirst { nextDigestAt = min(nextDigestAt, now + config.antiEntropyInterval) }
-        cachedChecksum = nil
-        effects.append(.sectionChanged(news.section, of: news.owner))
-        if table.liveCount > config.directSectionMembersMax { spread(news.section, of: news.owner, now: now) }
-    }
-
     /// The one place where a member's state or incarnation changes.
     mutating func change(
         _ index: Int, to state: MemberState, at incarnation: Incarnation, now: Instant,
@@ -125,6 +107,7 @@ extension Membership {
         reviewContacts()
         effects.append(.memberChanged(table.rows[index].member))
         if index != me, state.isLive, !before.state.isLive || !incarnation.isOfSameLife(as: before.incarnation) {
+            table.rows[index].telling.forget()
             repeatOwnSections(now: now)
         }
         guard !incarnation.isOfSameLife(as: before.incarnation), index != me else { return }
@@ -134,13 +117,6 @@ extension Membership {
         for section in table.rows[index].dropSections(before: incarnation.bootEpoch + (isSameEpoch ? 1 : 0)) {
             effects.append(.sectionChanged(section, of: before.id))
         }
-    }
-
-    /// A member that is new or back has missed what we published. Where owners tell everyone, they tell it at once
-    /// rather than wait for a digest.
-    private mutating func repeatOwnSections(now: Instant) {
-        guard table.liveCount <= config.directSectionMembersMax else { return }
-        for owned in table.rows[me].sections { spread(owned.id, of: id, now: now) }
     }
 
     // MARK: - Claims about us
@@ -176,7 +152,7 @@ extension Membership {
     }
 
     /// The first incarnation of ours beyond an epoch that someone else holds.
-    private func afterEpoch(_ bootEpoch: UInt64) -> Incarnation {
+    func afterEpoch(_ bootEpoch: UInt64) -> Incarnation {
         Incarnation(bootEpoch: bootEpoch, nonce: bootNonce, counter: 0).inNextEpoch
     }
 
@@ -202,27 +178,8 @@ extension Membership {
         guard incarnation.bootEpoch > before.bootEpoch else { return }
         for owned in table.rows[me].sections {
             let stamp = SectionStamp(bootEpoch: incarnation.bootEpoch, version: owned.section.version)
-            storeOwn(owned.id, stamp: stamp, bytes: owned.section.bytes, now: now)
+            storeOwn(owned.id, stamp: stamp, bytes: owned.section.bytes, isSigned: true, now: now)
         }
-    }
-
-    /// Someone holds a section of this epoch of ours that is newer than what we remember publishing. As with incarnations,
-    /// the answer is a new epoch and never a count past theirs. Epochs ahead of us are believed by nobody until they see our
-    /// signature.
-    private mutating func reclaim(
-        _ section: SectionID, from stamp: SectionStamp, now: Instant, into effects: inout [GossipEffect]
-    ) {
-        let own = table.rows[me].section(section)?.stamp ?? .none
-        guard stamp.bootEpoch == incarnation.bootEpoch, stamp > own else { return }
-        renew(to: afterEpoch(stamp.bootEpoch), now: now, into: &effects)
-    }
-
-    mutating func storeOwn(_ section: SectionID, stamp: SectionStamp, bytes: [UInt8], now: Instant) {
-        let content = Section(bootEpoch: stamp.bootEpoch, version: stamp.version, bytes: bytes, receivedAt: now)
-        let isStored = table.rows[me].store(content, as: section)
-        precondition(isStored, "section \(section.value) is not newer, or a ninth section")
-        cachedChecksum = nil
-        spread(section, of: id, now: now)
     }
 }
 

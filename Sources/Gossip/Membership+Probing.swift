@@ -179,6 +179,7 @@ extension Membership {
         var told = companions(for: source.peer, withOwn: isContradicted || isIntroduced)
         // Nobody moves fast: now and then an answer says where we stand, and the others leave room.
         if told.isEmpty, random.chance(1, in: isSmall ? 16 : 4) { told.append(.coordinate(ownCoordinate)) }
+        told += rides(to: source.peer, beside: told)
         let ack = Message.ack(sequence: sequence, checksum: checksum, news: told)
         send(ack.encoded(), to: source, into: &effects)
     }
@@ -246,7 +247,9 @@ extension Membership {
         _ sequence: UInt32, to index: Int, onStream: Bool, into effects: inout [GossipEffect]
     ) {
         let peer = table.rows[index].member
-        let ping = Message.ping(sequence: sequence, news: companions(for: peer.id, withOwn: peer.state == .dead))
+        var news = companions(for: peer.id, withOwn: peer.state == .dead)
+        news += rides(to: peer.id, beside: news)
+        let ping = Message.ping(sequence: sequence, news: news)
         send(ping.encoded(), to: peer.id, at: peer.endpoint, onStream: onStream, into: &effects)
     }
 }

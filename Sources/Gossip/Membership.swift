@@ -61,6 +61,13 @@ package struct Membership: Sendable {
     var clock: Instant
     /// Before the first tick, being late means starting up.
     var hasTicked = false
+    /// Our own sections that are told in person; ascending.
+    var unsigned: [UnsignedSection] = []
+    /// Counts our publications.
+    var lastVersion: UInt64 = 0
+    /// When a peer that is owed something may be told at the earliest, and when one was told last.
+    var tellAt = Instant.distantFuture
+    var lastToldAt: Instant
     /// Of the whole table; nil after a change.
     var cachedChecksum: UInt64?
     /// When to call `tick` at the latest.
@@ -96,6 +103,7 @@ package struct Membership: Sendable {
         health = LocalHealth(scoreMax: config.localHealthMax)
         gossipAt = now
         lastGossipAt = now - config.gossipInterval
+        lastToldAt = now - config.gossipInterval
         clock = now
         nextRoundAt = now
         nextContactAt = now
@@ -174,15 +182,6 @@ package struct Membership: Sendable {
         settle(now: now, into: &effects)
     }
 
-    /// Replaces one of our sections; everyone learns of it. Goes out with the next `tick`, due at once.
-    package mutating func publish(_ section: SectionID, bytes: [UInt8], now: Instant) {
-        guard takesPart else { return }
-        let stamp = SectionStamp(
-            bootEpoch: incarnation.bootEpoch, version: (table.rows[me].section(section)?.version ?? 0) + 1)
-        storeOwn(section, stamp: stamp, bytes: bytes, now: now)
-        nextDeadline = min(nextDeadline, gossipAt)
-    }
-
     /// Our own address changed: announces it under a new incarnation.
     package mutating func move(to endpoint: Endpoint, now: Instant, into effects: inout [GossipEffect]) {
         guard takesPart, endpoint != table.rows[me].member.endpoint else { return }
@@ -220,6 +219,7 @@ package struct Membership: Sendable {
     /// Ends every input: news that is due goes out, and the next wake-up is known.
     private mutating func settle(now: Instant, into effects: inout [GossipEffect]) {
         guard takesPart else { return }
+        tickTelling(now: now, into: &effects)
         tickGossip(now: now, into: &effects)
         updateDeadline()
     }
@@ -230,8 +230,8 @@ package struct Membership: Sendable {
         if nextDeadline < now - config.pauseMin { notePause(now: now) }
     }
 
-    private mutating func updateDeadline() {
-        var deadline = probeDeadline
+    mutating func updateDeadline() {
+        var deadline = min(probeDeadline, tellingDeadline)
         for relay in relays { deadline = min(deadline, relay.deadline) }
         if hasContacts { deadline = min(deadline, nextContactAt) }
         if !dissemination.isEmpty { deadline = min(deadline, gossipAt) }

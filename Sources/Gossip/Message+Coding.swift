@@ -11,8 +11,9 @@ import Primitives
 ///     digest        7 | purpose:1 | first:16 | last:16 | entry*
 ///
 ///     rumor         1 | id:16 | flags:1 | epoch | nonce:4 | counter | [name | endpoint:18 | signature:64]
-///     section       2 | owner:16 | section:1 | epoch | version | bytes
+///     section       2 | owner:16 | section:1 | epoch | version | bytes | signature:64
 ///     coordinate    3 | 4 components:4 | height:4 | error:2
+///     told section  4 | section:1 | epoch | version | bytes
 ///     entry         id:16 | flags:1 | epoch | nonce:4 | counter | count | (section:1 | epoch | version)*
 ///
 /// flags: bits 0-1 state, bit 2 personal accusation, bit 3 name and endpoint follow; the others are zero.
@@ -30,6 +31,7 @@ private enum NewsKind: UInt8 {
     case rumor = 1
     case section
     case coordinate
+    case told
 }
 
 private enum RumorFlag {
@@ -112,6 +114,12 @@ extension ByteWriter {
             write(news.section.value)
             write(news.stamp)
             write(news.bytes)
+            writeRaw(news.signature)
+        case .told(let told):
+            write(NewsKind.told.rawValue)
+            write(told.section.value)
+            write(told.stamp)
+            write(told.bytes)
         case .coordinate(let coordinate):
             write(NewsKind.coordinate.rawValue)
             write(coordinate)
@@ -142,7 +150,7 @@ extension ByteWriter {
         writeVarint(UInt64(incarnation.counter))
     }
 
-    private mutating func write(_ stamp: SectionStamp) {
+    mutating func write(_ stamp: SectionStamp) {
         writeVarint(stamp.bootEpoch)
         writeVarint(stamp.version)
     }
@@ -161,6 +169,7 @@ extension ByteReader {
             case .rumor: news.append(.rumor(try readRumor()))
             case .section: news.append(.section(try readSectionNews()))
             case .coordinate: news.append(.coordinate(try readCoordinate()))
+            case .told: news.append(.told(try readToldSection()))
             case nil: throw .invalid("news kind")
             }
         }
@@ -190,6 +199,12 @@ extension ByteReader {
     private mutating func readSectionNews() throws(DecodeError) -> SectionNews {
         SectionNews(
             owner: try readNodeID(), section: SectionID(value: try readUInt8()), stamp: try readStamp(),
+            bytes: try readBlob(limit: Section.bytesMax), signature: try readRaw(Notary.signatureBytes))
+    }
+
+    private mutating func readToldSection() throws(DecodeError) -> ToldSection {
+        ToldSection(
+            section: SectionID(value: try readUInt8()), stamp: try readStamp(),
             bytes: try readBlob(limit: Section.bytesMax))
     }
 

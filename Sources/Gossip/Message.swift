@@ -19,6 +19,8 @@ package enum Message: Hashable, Sendable {
 package enum News: Hashable, Sendable {
     case rumor(Rumor)
     case section(SectionNews)
+    /// One of the sender's own sections, told in person.
+    case told(ToldSection)
     /// Where the sender stands. On some acks.
     case coordinate(Coordinate)
 }
@@ -41,8 +43,18 @@ package struct Rumor: Hashable, Sendable {
     }
 }
 
+/// A section under its owner's signature: whoever passes it on.
 package struct SectionNews: Hashable, Sendable {
     package let owner: NodeID
+    package let section: SectionID
+    package let stamp: SectionStamp
+    package let bytes: [UInt8]
+    /// The owner's, of `Notary.signatureBytes`.
+    package let signature: [UInt8]
+}
+
+/// A section whose owner is the sender: the secure channel vouches for it, and no signature is needed.
+package struct ToldSection: Hashable, Sendable {
     package let section: SectionID
     package let stamp: SectionStamp
     package let bytes: [UInt8]

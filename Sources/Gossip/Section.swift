@@ -12,14 +12,15 @@ package struct SectionID: Hashable, Comparable, Sendable {
 package struct Section: Hashable, Sendable {
     /// The owner's boot epoch at publication; compared before `version`.
     package let bootEpoch: UInt64
-    /// Counts the owner's publications of this section, from 1.
+    /// Counts the owner's publications, of all its sections together, from 1.
     package let version: UInt64
     /// At most `bytesMax`.
     package let bytes: [UInt8]
     /// When this node learnt it, on its own clock. Not part of what is told to others.
     package let receivedAt: Instant
 
-    package static let bytesMax = 1000
+    /// What fits into a datagram together with the owner's id and signature.
+    package static let bytesMax = 960
     /// Sections of one member; a ninth is refused.
     package static let countMax = 8
     /// Larger versions are refused by the decoder, so that the owner can always count past what others hold.

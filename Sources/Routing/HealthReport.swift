@@ -5,7 +5,7 @@ import Primitives
 /// Gossip carries it as independent sections of at most `sectionBytesMax` bytes, each versioned on its own: a request
 /// that starts or ends renews `load` only.
 package struct HealthReport: Hashable, Sendable {
-    package static let sectionBytesMax = 1000
+    package static let sectionBytesMax = 960
 
     package let vitals: Vitals?
     package let load: Load?

@@ -112,11 +112,11 @@ struct SectionTests {
     func lateJoiner() {
         var mesh = TestMesh(count: 20, seed: 2)
         mesh.crash(19)
-        for number in 0..<19 { publish(Array(repeating: UInt8(number), count: 1000), at: number, of: &mesh) }
+        for number in 0..<19 { publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number, of: &mesh) }
         mesh.run(.seconds(20))
         mesh.restart(19)
         let span = mesh.run(atMost: .seconds(10)) { mesh in
-            (0..<19).allSatisfy { mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == 1000 }
+            (0..<19).allSatisfy { mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == Section.bytesMax }
         }
         #expect(span != nil)
     }
@@ -134,6 +134,60 @@ struct SectionTests {
             (0..<5).allSatisfy { Self.everyoneHolds([UInt8(100 + $0)], of: $0, mesh) }
         }
         #expect(span != nil)
+    }
+
+    @Test("what changes after a quiet time is known at once, three times in a row; then at a pace, and always the newest")
+    func pace() {
+        var mesh = TestMesh(count: 20, seed: 4)
+        mesh.run(.seconds(10))
+        publish([0], at: 0, of: &mesh)
+        mesh.run(.seconds(1))
+        for round in 1...3 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.milliseconds(250))
+            #expect(Self.everyoneHolds([UInt8(round)], of: 0, mesh), "round \(round)")
+        }
+        mesh.recordsPayloads = true
+        let sent = mesh.payloads.count
+        for round in 4...20 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.milliseconds(10))
+        }
+        #expect(!Self.everyoneHolds([20], of: 0, mesh))
+        #expect(mesh.run(atMost: .seconds(3)) { Self.everyoneHolds([20], of: 0, $0) } != nil)
+        let tellings = mesh.payloads[sent...].count { $0.starts(with: [6, 4]) }
+        #expect(tellings == 19, "\(tellings) datagrams for 17 changes")
+    }
+
+    @Test("a section that stands still is signed, and others pass it on to whom its owner does not reach")
+    func standing() {
+        var mesh = TestMesh(count: 5, seed: 6)
+        mesh.run(.seconds(10))
+        mesh.cut(from: 0, to: 1)
+        mesh.cut(from: 1, to: 0)
+        for round in 0..<4 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.seconds(1))
+        }
+        #expect(mesh.core(2).section(Self.health, of: TestMesh.id(0))?.bytes == [3])
+        #expect(mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes == [0], "the first was signed, the last not")
+        #expect(mesh.run(atMost: .seconds(9)) { Self.everyoneHolds([3], of: 0, $0) } != nil)
+    }
+
+    @Test("a section that never stands still is passed on all the same, a minute old at most")
+    func restless() {
+        var mesh = TestMesh(count: 5, seed: 6)
+        mesh.run(.seconds(10))
+        mesh.cut(from: 0, to: 1)
+        mesh.cut(from: 1, to: 0)
+        var oldest = 0
+        for round in 0..<150 {
+            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.run(.seconds(1))
+            let held = mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes.first
+            if let held { oldest = max(oldest, round - Int(held)) }
+        }
+        #expect((30...65).contains(oldest), "\(oldest) s")
     }
 
     private func publish(_ bytes: [UInt8], at number: Int, of mesh: inout TestMesh) {

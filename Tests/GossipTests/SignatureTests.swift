@@ -90,24 +90,58 @@ struct SignatureTests {
     }
 
     @Test("a section under a life that nobody signed is not stored, and does not drive its owner's epoch")
+    func forgedLife() {
+        var mesh = settledMesh()
+        let epoch = mesh.core(2).incarnation.bootEpoch
+        let forged = section(of: 2, bootEpoch: 1 << 61)
+        for observer in [0, 2] {
+            mesh.input(observer) { $0.handle(forged, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
+        }
+        mesh.run(.seconds(3))
+        #expect(mesh.core(0).section(Self.state, of: TestMesh.id(2)) == nil)
+        #expect(mesh.core(2).incarnation.bootEpoch == epoch)
+    }
+
+    @Test("what others say of somebody's health counts under its owner's signature only")
     func forgedSection() {
         var mesh = settledMesh()
         let epoch = mesh.core(2).incarnation.bootEpoch
+        for (observer, signer) in [(0, 4), (2, 4), (0, 2)] {
+            let news = section(of: 2, bootEpoch: epoch, signedBy: signer)
+            mesh.input(observer) { $0.handle(news, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
+            let isGenuine = signer == 2
+            #expect((mesh.core(0).section(Self.state, of: TestMesh.id(2)) != nil) == isGenuine)
+            #expect(mesh.core(observer).counters.unsignedClaims == (isGenuine ? 1 : 1))
+        }
+        #expect(mesh.core(2).incarnation.bootEpoch == epoch)
+    }
+
+    @Test("what a member says in person is stored as its own, whoever it speaks of")
+    func toldSection() {
+        var mesh = settledMesh()
         var writer = ByteWriter()
         writer.write(UInt8(6))
-        writer.write(UInt8(2))
-        writer.write(TestMesh.id(2))
-        writer.write(UInt8(1))
-        writer.writeVarint(1 << 61)
+        writer.write(UInt8(4))
+        writer.write(Self.state.value)
+        writer.writeVarint(mesh.core(4).incarnation.bootEpoch)
         writer.writeVarint(1)
         writer.write([1, 2, 3] as [UInt8])
-        for observer in [0, 2] {
-            mesh.input(observer) {
-                $0.handle(writer.bytes, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2)
-            }
-        }
-        mesh.run(.seconds(3))
-        #expect(mesh.core(0).section(SectionID(value: 1), of: TestMesh.id(2)) == nil)
-        #expect(mesh.core(2).incarnation.bootEpoch == epoch)
+        mesh.input(0) { $0.handle(writer.bytes, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
+        #expect(mesh.core(0).section(Self.state, of: TestMesh.id(4))?.bytes == [1, 2, 3])
+        mesh.run(.seconds(10))
+        #expect(mesh.core(1).section(Self.state, of: TestMesh.id(4)) == nil, "it was passed on without proof")
+    }
+
+    private static let state = SectionID(value: 9)
+
+    private func section(of owner: Int, bootEpoch: UInt64, signedBy signer: Int? = nil) -> [UInt8] {
+        var statement = ByteWriter()
+        statement.write(TestMesh.id(owner))
+        statement.write(Self.state.value)
+        statement.writeVarint(bootEpoch)
+        statement.writeVarint(1)
+        statement.write([1, 2, 3] as [UInt8])
+        let notary = TestMesh.signature(of: [2] + statement.bytes, by: TestMesh.id(signer ?? owner))
+        return [6, 2] + statement.bytes + notary
     }
 }

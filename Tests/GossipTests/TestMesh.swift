@@ -86,7 +86,7 @@ struct TestMesh {
         Notary(sign: { signature(of: $0, by: signer) }, check: { $0 == signature(of: $1, by: $2) })
     }
 
-    private static func signature(of statement: [UInt8], by signer: NodeID) -> [UInt8] {
+    static func signature(of statement: [UInt8], by signer: NodeID) -> [UInt8] {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in signer.bytes + statement { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return (0..<Notary.signatureBytes).map { UInt8(truncatingIfNeeded: hash >> UInt64($0 % 8 * 8)) }

@@ -49,6 +49,16 @@ struct GossipWorldTests {
         #expect(try #require(GossipExperiments.idle(members: members)["bytes_per_second"]) <= 400)
     }
 
+    @Test("state every second costs half more than its content and 400 bytes, and is 2 s old among 5, 3 s among 50")
+    func state() throws {
+        for (members, ageMax) in [(5, 2.0), (50, 3.0)] {
+            let figure = GossipExperiments.stateGossip(members: members, seconds: 60)
+            let bar = try #require(figure["bar_bytes_per_second"])
+            #expect(try #require(figure["bytes_per_second"]) <= bar, "\(members) members")
+            #expect(try #require(figure["p99_age_seconds"]) <= ageMax, "\(members) members")
+        }
+    }
+
     @Test("a healed partition of fifty is one mesh within 10 s")
     func healing() throws {
         let figure = GossipExperiments.healing(members: 50, partedFor: .seconds(60), runs: 3)
