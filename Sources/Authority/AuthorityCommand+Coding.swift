@@ -27,6 +27,7 @@ extension AuthorityCommand {
         case changeRoster = 21
         case activateSecret = 22
         case retireSecrets = 23
+        case publishEvent = 24
     }
 
     private var tag: Tag {
@@ -54,6 +55,7 @@ extension AuthorityCommand {
         case .changeRoster: .changeRoster
         case .activateSecret: .activateSecret
         case .retireSecrets: .retireSecrets
+        case .publishEvent: .publishEvent
         }
     }
 
@@ -102,6 +104,10 @@ extension AuthorityCommand {
         case .expireLocks: break
         case .changeRoster(let signed): signed.encode(into: &writer)
         case .activateSecret(let epoch), .retireSecrets(let epoch): writer.write(epoch)
+        case .publishEvent(let topic, let bytes, let author):
+            writer.write(topic)
+            writer.write(bytes)
+            writer.write(author)
         }
     }
 
@@ -148,6 +154,11 @@ extension AuthorityCommand {
         case .changeRoster: self = .changeRoster(try SignedRecord(from: &reader))
         case .activateSecret: self = .activateSecret(epoch: try reader.readUInt32())
         case .retireSecrets: self = .retireSecrets(before: try reader.readUInt32())
+        case .publishEvent:
+            self = .publishEvent(
+                topic: try reader.readText(TopicName.self),
+                bytes: try reader.readBlob(limit: 2 * AuthorityLimits.standard.eventBytes),
+                author: try reader.readText(UserName.self))
         }
     }
 }

@@ -42,6 +42,9 @@ package enum AuthorityCommand: Hashable, Sendable {
     /// Removes every lock that has expired by the time of this entry; proposed by the primary now and then.
     case expireLocks
 
+    /// Appends to a durable topic; see `TopicTable`. Needs `FeatureLevel.topics`.
+    case publishEvent(topic: TopicName, bytes: [UInt8], author: UserName)
+
     /// Ties log time to Unix time, forward only; see `LogClock`. No session is granted before the first one.
     case anchorClock(UnixTime)
 

@@ -23,6 +23,14 @@ package struct AuthorityLimits: Hashable, Sendable {
     package var valueBytes = 256 << 10
     /// Locks that are held or expired and not removed. When full, a new one is refused.
     package var locks = 10_000
+    /// Durable topics. When full, the one that has been silent for longest is forgotten.
+    package var topics = 1_000
+    /// Events kept of one topic. When full, its oldest goes.
+    package var eventsPerTopic = 1_000
+    /// Bytes of all topics and events together: what a snapshot must carry. When full, the oldest event of all goes.
+    package var topicBytesTotal = 16 << 20
+    /// Bytes of one event.
+    package var eventBytes = 64 << 10
     /// Origins of commands whose replies are remembered: one for each start of a node. The least recently heard goes.
     package var clients = 256
     /// Remembered replies of one origin. When full, the lowest sequence is forgotten and refused from then on.

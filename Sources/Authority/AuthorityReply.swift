@@ -8,7 +8,7 @@ package enum AuthorityReply: Hashable, Sendable {
     case rotated(SessionTerms, sealedSuccessor: [UInt8])
     /// So many sessions ended.
     case sessionsEnded(Int)
-    /// The value's new revision (its `ETag`), and whether the key was new.
+    /// The value's new revision (its `ETag`), and whether the key was new; or an event's number, and whether its topic was.
     case stored(revision: LogIndex, created: Bool)
     /// The lock is the caller's until it expires, under its token.
     case locked(Lock)
@@ -63,7 +63,7 @@ package enum Refusal: Hashable, Sendable {
     case lockHeld(token: LogIndex)
     /// The token is not the one under which the lock is held now: it expired, was released, or another was granted.
     case notHolding
-    /// The value exceeds `AuthorityLimits.valueBytes`.
+    /// The value exceeds `AuthorityLimits.valueBytes`, or the event `AuthorityLimits.eventBytes`.
     case tooLarge
     /// A table is full. Remove something first.
     case limitReached

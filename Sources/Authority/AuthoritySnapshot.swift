@@ -7,10 +7,14 @@ package enum AuthoritySnapshot {
     package static let version: UInt8 = 1
     /// The same, followed by the roster.
     static let rosterVersion: UInt8 = 2
+    /// The same, followed by the topics.
+    static let topicsVersion: UInt8 = 3
 
     package static func encode(_ state: AuthorityState) -> [UInt8] {
-        var writer = ByteWriter(capacity: 256 * (state.sessions.count + state.users.count) + state.values.bytesTotal)
-        writer.write(state.hasRoster ? rosterVersion : version)
+        var writer = ByteWriter(
+            capacity: 256 * (state.sessions.count + state.users.count) + state.values.bytesTotal
+                + state.topics.bytesTotal)
+        writer.write(state.hasTopics ? topicsVersion : state.hasRoster ? rosterVersion : version)
         state.encode(into: &writer)
         return writer.bytes
     }
@@ -21,8 +25,8 @@ package enum AuthoritySnapshot {
     ) throws(DecodeError) -> AuthorityState {
         var reader = ByteReader(bytes)
         let found = try reader.readUInt8()
-        guard found == version || found == rosterVersion else { throw .invalid("snapshot version") }
-        let state = try AuthorityState(from: &reader, limits: limits, hasRoster: found == rosterVersion)
+        guard (version...topicsVersion).contains(found) else { throw .invalid("snapshot version") }
+        let state = try AuthorityState(from: &reader, limits: limits, version: found)
         try reader.expectEnd()
         if let violation = state.violation { throw .invalid(violation) }
         return state

@@ -15,6 +15,7 @@ extension AuthorityState {
             ?? signingKeys.violation(limits: limits, appliedIndex: appliedIndex)
             ?? values.violation(limits: limits, appliedIndex: appliedIndex)
             ?? locks.violation(limits: limits, appliedIndex: appliedIndex)
+            ?? topics.violation(limits: limits, appliedIndex: appliedIndex)
             ?? clients.violation(limits: limits, appliedIndex: appliedIndex)
     }
 }

@@ -14,6 +14,7 @@ package struct AuthorityState: Sendable {
     package private(set) var signingKeys = SigningKeyTable()
     package private(set) var values = KeyValueTable()
     package private(set) var locks = LockTable()
+    package private(set) var topics = TopicTable()
     package private(set) var clock = LogClock()
     package private(set) var clients = ClientTable()
     package private(set) var roster = RosterTable()
@@ -125,6 +126,10 @@ package struct AuthorityState: Sendable {
             locks.renew(name, token: token, lifetime: lifetime, now: clock.now)
         case .releaseLock(let name, let token): locks.release(name, token: token)
         case .expireLocks: locks.expire(now: clock.now)
+        case .publishEvent(let topic, let bytes, let author):
+            topics.publish(
+                TopicEvent(index: appliedIndex, bytes: bytes, publishedAt: clock.unixNow, author: author),
+                to: topic, limits: limits)
         case .anchorClock(let time): clock.setAnchor(time)
         case .changeRoster(let signed): change(signed, origin: origin)
         case .activateSecret(let epoch): roster.secrets.activate(epoch)
@@ -193,13 +198,15 @@ extension AuthorityState {
         locks.encode(into: &writer)
         writer.write(featureLevel.value)
         clients.encode(into: &writer)
-        if hasRoster { roster.encode(into: &writer) }
+        if hasRoster || hasTopics { roster.encode(into: &writer) }
+        if hasTopics { topics.encode(into: &writer) }
     }
 
     /// What no program before `FeatureLevel.secrets` can read is written only once it means something.
     var hasRoster: Bool { roster != RosterTable() }
+    var hasTopics: Bool { topics != TopicTable() }
 
-    init(from reader: inout ByteReader, limits: AuthorityLimits, hasRoster: Bool) throws(DecodeError) {
+    init(from reader: inout ByteReader, limits: AuthorityLimits, version: UInt8) throws(DecodeError) {
         self.init(limits: limits)
         appliedIndex = try reader.readLogIndex()
         clock = try LogClock(from: &reader)
@@ -211,7 +218,8 @@ extension AuthorityState {
         locks = try LockTable(from: &reader, limits: limits)
         featureLevel = FeatureLevel(try reader.readUInt16())
         clients = try ClientTable(from: &reader, limits: limits)
-        if hasRoster { roster = try RosterTable(from: &reader) }
+        if version >= AuthoritySnapshot.rosterVersion { roster = try RosterTable(from: &reader) }
+        if version >= AuthoritySnapshot.topicsVersion { topics = try TopicTable(from: &reader, limits: limits) }
         if planted(.snapshotForgetsClients) { clients = ClientTable() }
         if planted(.snapshotForgetsLocks) { locks = LockTable() }
         if planted(.snapshotForgetsSessions) { sessions = SessionTable() }

@@ -39,6 +39,7 @@ package protocol TextRule {
 package enum UserNameRule: TextRule { package static let byteCounts = 1...64 }
 package enum ValueKeyRule: TextRule { package static let byteCounts = 1...512 }
 package enum LockNameRule: TextRule { package static let byteCounts = 1...128 }
+package enum TopicNameRule: TextRule { package static let byteCounts = 1...128 }
 package enum LabelRule: TextRule { package static let byteCounts = 0...128 }
 
 /// Whom a session, a key or a value belongs to: 1 to 64 bytes.
@@ -47,6 +48,8 @@ package typealias UserName = BoundedText<UserNameRule>
 package typealias ValueKey = BoundedText<ValueKeyRule>
 /// What a lock protects: 1 to 128 bytes.
 package typealias LockName = BoundedText<LockNameRule>
+/// Where events are published: 1 to 128 bytes.
+package typealias TopicName = BoundedText<TopicNameRule>
 /// What a person calls a session or a key, such as a browser's name: at most 128 bytes, possibly none.
 package typealias Label = BoundedText<LabelRule>
 

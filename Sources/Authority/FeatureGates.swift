@@ -12,8 +12,10 @@ extension FeatureLevel {
     package static let roster = FeatureLevel(3)
     /// What makes people able to sign in counts only with a core node's word (`CoreWord`).
     package static let coreWords = FeatureLevel(4)
+    /// Topics whose events are kept.
+    package static let topics = FeatureLevel(5)
     /// What this program understands.
-    package static let current = coreWords
+    package static let current = topics
 }
 
 extension AuthorityCommand {
@@ -22,6 +24,7 @@ extension AuthorityCommand {
         case .acquireLock, .renewLock, .releaseLock, .expireLocks: .locks
         case .changeRoster(let signed): signed.record.requiredLevel
         case .activateSecret, .retireSecrets: .secrets
+        case .publishEvent: .topics
         case .putValue(_, _, let condition, _), .deleteValue(_, let condition): condition.requiredLevel
         case .createUser, .setPassword, .setRole, .removeUser, .grantSession, .rotateRefresh, .revokeSession,
             .revokeAllSessions, .expireSessions, .createAPIKey, .revokeAPIKey, .publishSigningKey, .retireSigningKey,

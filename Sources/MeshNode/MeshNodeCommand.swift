@@ -25,7 +25,8 @@ struct MeshNodeCommand: AsyncParsableCommand {
                 name: "The Mesh",
                 subcommands: [
                     StatusCommand.self, MembersCommand.self, RoundTripCommand.self, EventsCommand.self, RouteCommand.self,
-                    ValuesCommand.self, LocksCommand.self, TokenCommand.self, RevokeCommand.self, SecretCommand.self,
+                    ValuesCommand.self, LocksCommand.self, TopicCommand.self, TokenCommand.self, RevokeCommand.self,
+                    SecretCommand.self,
                 ]),
             CommandGroup(name: "People", subcommands: [UsersCommand.self, SessionsCommand.self, KeysCommand.self]),
             CommandGroup(name: "Trying It", subcommands: [DemoCommand.self, SimulateCommand.self, BenchCommand.self]),

@@ -108,6 +108,7 @@ extension NodeBrain {
             guard haltReason == nil, remove(node, now: now) else { return }
             outbox.append((.node, PeerMessage.removed(node).encode(), peer))
         case .removed(let node): noteRemoved(node, into: &effects)
+        case .broadcast(let event): effects.append(.broadcast(event, from: peer))
         }
     }
 }

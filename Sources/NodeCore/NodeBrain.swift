@@ -149,6 +149,7 @@ package struct NodeBrain: Sendable {
         case .publish(let section):
             membership.publish(section.id, bytes: section.encode(), now: now)
             noteMembersChanged()
+        case .broadcast(let event): broadcast(event, now: now, into: &effects)
         case .wallClock(let unixMilliseconds):
             duties.wallClock = (unixMilliseconds, now)
             tellClock(now: now)

@@ -24,6 +24,8 @@ package enum NodeEffect: Sendable {
     /// `NodeInput.keysKept`. One at a time.
     indirect case keepKeys(ChannelKeys)
     indirect case answer(RequestID, NodeAnswer)
+    /// Hand this to whoever follows its topic here; it was published at that node.
+    indirect case broadcast(Broadcast, from: NodeID)
     /// Something worth a line in the log, the interface or a trace.
     indirect case event(NodeEvent)
 }

@@ -38,6 +38,8 @@ package enum NodeInput: Sendable {
     case forget(RequestID)
     /// This node's own newest health.
     indirect case publish(HealthSection)
+    /// Tell every member at most once.
+    indirect case broadcast(Broadcast)
     /// Milliseconds since 1970 as this machine believes; used only by a leader to anchor the log's clock.
     case wallClock(unixMilliseconds: Int64)
     /// The process did not run for this long (suspended, stopped, starved): nobody else was silent meanwhile.

@@ -1,13 +1,15 @@
 import Primitives
 import Raft
 
-/// What one brain asks another outside gossip and consensus: to propose on its behalf, commands and removals of nodes.
+/// What one brain tells another outside gossip and consensus: what to propose on its behalf, commands and removals of
+/// nodes, and events that nobody keeps.
 ///
 /// ```
 /// forward  1 | count | ( attempt varint | envelope length, bytes ) ...
 /// refusal  2 | attempt varint
 /// removal  3 | node 16
 /// removed  4 | node 16
+/// event    5 | topic | author | bytes
 /// ```
 package enum PeerMessage: Hashable, Sendable {
     /// Append these, in this order.
@@ -18,6 +20,7 @@ package enum PeerMessage: Hashable, Sendable {
     case removal(of: NodeID)
     /// The committed configuration does not contain it.
     case removed(NodeID)
+    case broadcast(Broadcast)
 
     package struct Forwarded: Hashable, Sendable {
         /// Unique in the sender's process life.
@@ -56,6 +59,10 @@ package enum PeerMessage: Hashable, Sendable {
             writer = ByteWriter(capacity: 17)
             writer.write(UInt8(4))
             writer.write(node)
+        case .broadcast(let event):
+            writer = ByteWriter(capacity: event.bytes.count + 200)
+            writer.write(UInt8(5))
+            event.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -73,6 +80,7 @@ package enum PeerMessage: Hashable, Sendable {
         case 2: self = .refusal(attempt: try reader.readVarint())
         case 3: self = .removal(of: try reader.readNodeID())
         case 4: self = .removed(try reader.readNodeID())
+        case 5: self = .broadcast(try Broadcast(from: &reader))
         default: throw .invalid("peer message kind")
         }
         try reader.expectEnd()

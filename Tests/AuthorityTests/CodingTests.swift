@@ -54,6 +54,7 @@ let everyCommand: [AuthorityCommand] = [
                         endpoint: Endpoint(ipv4: 10, 0, 0, 1, port: 1)))),
             revision: 10)),
     .activateSecret(epoch: 2),
+    .publishEvent(topic: "log/jobs", bytes: [1, 2, 3], author: "ada"),
     .retireSecrets(before: 2),
 ]
 

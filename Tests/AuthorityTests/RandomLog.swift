@@ -30,6 +30,10 @@ struct RandomLog {
         limits.valueBytesTotal = 400
         limits.valueBytes = 60
         limits.locks = 3
+        limits.topics = 2
+        limits.eventsPerTopic = 4
+        limits.topicBytesTotal = 600
+        limits.eventBytes = 60
         limits.clients = 6
         limits.repliesPerClient = 8
         return limits
@@ -65,7 +69,7 @@ struct RandomLog {
     }
 
     private mutating func command(after state: AuthorityState) -> AuthorityCommand {
-        switch random.below(26) {
+        switch random.below(28) {
         case 0: .createUser(name: user(), verifier: .sample, role: role())
         case 1 where random.chance(1, in: 3): .setPassword(name: user(), verifier: .other)
         case 1: .setRole(name: user(), role: role())
@@ -93,6 +97,8 @@ struct RandomLog {
                 ? .renewLock(name: "a", token: lockToken(after: state), lifetime: .seconds(1))
                 : .releaseLock(name: "a", token: lockToken(after: state))
         case 24: .expireLocks
+        case 25, 26:
+            .publishEvent(topic: topic(), bytes: random.bytes(random.below(64)), author: user())
         default: .anchorClock(TestLog.epoch + .milliseconds(time.milliseconds + Int64(random.below(100_000))))
         }
     }
@@ -105,6 +111,7 @@ struct RandomLog {
             refreshHash: .sample(token()), label: "")
     }
 
+    private mutating func topic() -> TopicName { random.element(of: ["log/a", "log/b", "log/c"]) ?? "log/a" }
     private mutating func lock() -> LockName { random.element(of: ["a", "b", "c", "d"]) ?? "a" }
     private mutating func lockToken(after state: AuthorityState) -> LogIndex {
         random.chance(1, in: 4) ? .zero : state.locks["a"]?.token ?? .zero

@@ -72,6 +72,7 @@ struct TestLog {
         state.users == other.state.users && state.sessions == other.state.sessions
             && state.apiKeys == other.state.apiKeys && state.signingKeys == other.state.signingKeys
             && state.values == other.state.values && state.locks == other.state.locks
+            && state.topics == other.state.topics
             && state.clock.anchor == other.state.clock.anchor
     }
 }

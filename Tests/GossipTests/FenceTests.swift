@@ -133,6 +133,13 @@ struct ReturnTests {
             // Deaf for 10 s: what it sends arrives, so nobody doubts it for long.
             for other in 1..<count { mesh.cut(from: other, to: 0) }
             mesh.run(.seconds(10))
+            // A frame of one of them is the first to come through. What was missed of the others proves nothing still: they
+            // have all their time from now on.
+            mesh.input(0) { core, now, _ in core.noteHeard(TestMesh.id(1), now: now) }
+            mesh.run(.milliseconds(500))
+            for subject in 2..<count {
+                #expect(mesh.changes(of: subject, to: .dead, at: [0]).isEmpty, "seed \(seed): n\(subject + 1), early")
+            }
             mesh.heal()
             mesh.run(.seconds(20))
             for subject in 1..<count {

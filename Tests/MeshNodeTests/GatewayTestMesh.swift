@@ -155,6 +155,8 @@ private struct TestCore: MeshCore {
         answer(.failure(.stopping))
     }
     func updates() -> AsyncStream<ClusterView> { AsyncStream { $0.finish() } }
+    let topics = TopicHub()
+    func broadcast(_ event: Broadcast) -> CoreRefusal? { .stopping }
 
     func publish(_ section: HealthSection) {
         mesh.change(me) { entry in

@@ -103,6 +103,12 @@ final class LocalCore: MeshCore {
 
     func publish(_ section: HealthSection) {}
 
+    let topics = TopicHub()
+    func broadcast(_ event: Broadcast) -> CoreRefusal? {
+        topics.deliver(event, from: me)
+        return nil
+    }
+
     private func change<Value>(_ body: (inout State) -> Value) -> Value {
         state.withLock { state in
             let value = body(&state)

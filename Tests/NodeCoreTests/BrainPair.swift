@@ -35,6 +35,8 @@ struct BrainPair {
     var halted: [Int] = []
     /// Replies of entries as each brain applied them.
     var applied: [[LogIndex: AuthorityReply]]
+    /// Events that nobody keeps, as each brain handed them on.
+    var broadcasts: [[(event: Broadcast, from: NodeID)]]
     var failingDisks: Set<Int> = []
     /// Their writes wait for `releaseDisk`.
     var slowDisks: Set<Int> = []
@@ -52,6 +54,7 @@ struct BrainPair {
         ids = (1...count).map { NodeID(high: 7, low: UInt64($0)) }
         endpoints = (1...count).map { Endpoint(ipv4: 10, 0, 0, UInt8($0), port: 7946) }
         applied = Array(repeating: [:], count: count)
+        broadcasts = Array(repeating: [], count: count)
         let ids = ids
         let genesis = Genesis(
             cluster: Self.cluster,
@@ -119,6 +122,7 @@ struct BrainPair {
             case .event(.applied(let index, let reply)): applied[place][index] = reply
             case .event(.halted): halted.append(place)
             case .keepRoster, .keepRevocations: break
+            case .broadcast(let event, let origin): broadcasts[place].append((event, origin))
             case .keepKeys: give(.keysKept(true), to: place)
             case .work(let work): give(.worked(work.run()), to: place)
             case .event: break

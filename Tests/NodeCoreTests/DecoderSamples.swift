@@ -113,8 +113,10 @@ enum DecoderSamples {
         return (payloads, messages.map { RaftMessage.encode($0) + [1, 0, 0, 0, 0, 0, 0, 0] })
     }()
 
+    static let broadcast = Broadcast(topic: TopicName("news")!, bytes: [1, 2], author: UserName("ada")!)  // both fit
+
     static let commands: [[UInt8]] = {
-        guard let key = ValueKey("k"), let name = UserName("ada") else { return corpus }
+        guard let key = ValueKey("k"), let name = UserName("ada"), let topic = TopicName("log/a") else { return corpus }
         let record = SignedRecord(
             signer: node, revision: 7, record: .revoke(NodeID(high: 8, low: 9)),
             signature: Array(repeating: 3, count: SignedRecord.signatureByteCount))
@@ -122,6 +124,7 @@ enum DecoderSamples {
             .putValue(key: key, value: [1, 2, 3], condition: .none, author: name), .expireSessions,
             .revokeAllSessions(of: name, except: SessionID(high: 1, low: 1)), .changeRoster(record),
             .anchorClock(UnixTime(milliseconds: 1_735_689_600_000)), .activateSecret(epoch: 2),
+            .publishEvent(topic: topic, bytes: [1, 2, 3], author: name),
         ]
         return commands.map {
             CommandEnvelope(

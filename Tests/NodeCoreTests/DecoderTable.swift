@@ -72,6 +72,7 @@ extension FuzzedDecoder {
             samples: [
                 PeerMessage.forward([.init(attempt: 300, envelope: [1, 2, 3]), .init(attempt: 1, envelope: [])]),
                 .refusal(attempt: .max), .removal(of: Samples.node), .removed(Samples.node),
+                .broadcast(Samples.broadcast),
             ].map { $0.encode() }
         ) { try PeerMessage(decoding: $0).encode() },
         FuzzedDecoder(

@@ -126,6 +126,8 @@ extension HTTPSurface {
         case .acquireLock: try await locks.acquire(exchange)
         case .renewLock: try await locks.renew(exchange)
         case .releaseLock: try await locks.release(exchange)
+        case .publishEvent: try await topics.publish(exchange)
+        case .followTopic: try topics.follow(exchange)
         case .listUsers: try users.list(exchange)
         case .createUser: try await users.create(exchange)
         case .setRole: try await users.setRole(exchange)
@@ -153,6 +155,7 @@ extension HTTPSurface {
     private var cluster: ClusterRoutes { ClusterRoutes(surface: self) }
     private var values: KeyValueRoutes { KeyValueRoutes(surface: self) }
     private var locks: LockRoutes { LockRoutes(surface: self) }
+    private var topics: TopicRoutes { TopicRoutes(surface: self) }
     private var users: UserRoutes { UserRoutes(surface: self) }
     private var secret: SecretRoutes { SecretRoutes(surface: self) }
     private var joinTokens: JoinTokenRoutes { JoinTokenRoutes(surface: self) }

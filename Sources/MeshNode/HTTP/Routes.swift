@@ -8,6 +8,7 @@ package enum Operation: Hashable, Sendable {
     case status, events, explainRoute, leave
     case listValues, readValue, writeValue, deleteValue
     case listLocks, acquireLock, renewLock, releaseLock, removeMember
+    case publishEvent, followTopic
     case listUsers, createUser, setRole, setPassword, removeUser
     case listKeys, createKey, removeKey
     case showSecret, rotateSecret
@@ -72,6 +73,9 @@ extension RouteTable {
         RouteEntry(.post, "/mesh/v1/locks/{name...}", .signedIn(.user), .acquireLock),
         RouteEntry(.put, "/mesh/v1/locks/{name...}", .signedIn(.user), .renewLock),
         RouteEntry(.delete, "/mesh/v1/locks/{name...}", .signedIn(.user), .releaseLock),
+
+        RouteEntry(.post, "/mesh/v1/topics/{name...}", .signedIn(.user), .publishEvent),
+        RouteEntry(.get, "/mesh/v1/topics/{name...}", .signedIn(.user), .followTopic),
 
         RouteEntry(.delete, "/mesh/v1/members/{name}", .signedIn(.admin), .removeMember),
 

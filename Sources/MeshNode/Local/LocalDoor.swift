@@ -56,7 +56,7 @@ package struct LocalDoor: Sendable {
             .listRoster:
             .everyNode
         case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listLocks,
-            .acquireLock, .renewLock, .releaseLock, .removeMember, .listUsers,
+            .acquireLock, .renewLock, .releaseLock, .publishEvent, .followTopic, .removeMember, .listUsers,
             .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey, .rotateSecret,
             .listTokens, .createToken, .removeToken, .revokeNode:
             .coreNode

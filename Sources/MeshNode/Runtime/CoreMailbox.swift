@@ -11,6 +11,7 @@ final class CoreMailbox: Sendable {
         case readBarrier(reply: @Sendable (NodeAnswer) -> Void)
         case removeMember(NodeID, reply: @Sendable (NodeAnswer) -> Void)
         case publish(HealthSection)
+        case broadcast(Broadcast)
         /// Say goodbye to the mesh, then stop the loop.
         case stop
     }

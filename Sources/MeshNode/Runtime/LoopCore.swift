@@ -8,10 +8,12 @@ import UVLoop
 struct LoopCore: MeshCore {
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
+    let topics: TopicHub
 
-    init(mailbox: CoreMailbox, publisher: ViewPublisher) {
+    init(mailbox: CoreMailbox, publisher: ViewPublisher, topics: TopicHub) {
         self.mailbox = mailbox
         self.publisher = publisher
+        self.topics = topics
     }
 
     var view: ClusterView { publisher.view }
@@ -24,6 +26,8 @@ struct LoopCore: MeshCore {
         // A full mailbox drops it; a newer report follows soon.
         _ = mailbox.post(.publish(section))
     }
+
+    func broadcast(_ event: Broadcast) -> CoreRefusal? { mailbox.post(.broadcast(event)) }
 
     func submit(
         _ command: AuthorityCommand, then answer: @escaping @Sendable (Result<CommittedReply, CoreRefusal>) -> Void

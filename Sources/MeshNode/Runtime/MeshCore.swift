@@ -21,6 +21,10 @@ package protocol MeshCore: Sendable {
     func together(_ body: () -> Void)
     /// The current view and then every newer one; a slow reader misses intermediate ones.
     func updates() -> AsyncStream<ClusterView>
+    /// Tells an event that nobody keeps to every member, at most once; returns why not.
+    func broadcast(_ event: Broadcast) -> CoreRefusal?
+    /// Hands on such events, whoever published them.
+    var topics: TopicHub { get }
     /// Hands the newest load to gossip, e.g. after a request started or ended.
     func publish(_ section: HealthSection)
 }

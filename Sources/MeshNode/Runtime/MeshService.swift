@@ -21,12 +21,13 @@ final class MeshService: Service {
     ) throws(UVError) {
         mailbox = CoreMailbox()
         let publisher = ViewPublisher(brain.makeView(at: MonotonicClock.now()))
-        core = LoopCore(mailbox: mailbox, publisher: publisher)
+        let topics = TopicHub()
+        core = LoopCore(mailbox: mailbox, publisher: publisher, topics: topics)
         loop = Mutex(
             try NodeLoop(
                 brain: brain, firstEffects: firstEffects, endpoint: endpoint, keys: keys,
                 membership: membership, directory: directory,
-                mailbox: mailbox, publisher: publisher, logger: logger,
+                mailbox: mailbox, publisher: publisher, topics: topics, logger: logger,
                 wallClock: { Int64(Date().timeIntervalSince1970 * 1000) }))
     }
 

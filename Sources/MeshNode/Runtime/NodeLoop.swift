@@ -30,6 +30,7 @@ final class NodeLoop {
     private let files: MembershipFiles
     private let mailbox: CoreMailbox
     private let publisher: ViewPublisher
+    private let topics: TopicHub
     private let logger: Logger
     private let wallClock: () -> Int64
     private var socket: UDPSocket?
@@ -53,14 +54,15 @@ final class NodeLoop {
     /// Opens the sockets; nothing is sent before `run`.
     init(
         brain: NodeBrain, firstEffects: [NodeEffect], endpoint: Endpoint, keys: SharedKeys, membership: MembershipFiles,
-        directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, logger: Logger,
-        wallClock: @escaping () -> Int64
+        directory: sending DurableDirectory, mailbox: CoreMailbox, publisher: ViewPublisher, topics: TopicHub,
+        logger: Logger, wallClock: @escaping () -> Int64
     ) throws(UVError) {
         self.brain = brain
         self.keys = keys
         files = membership
         self.mailbox = mailbox
         self.publisher = publisher
+        self.topics = topics
         self.logger = logger
         self.wallClock = wallClock
         effects = firstEffects
@@ -104,7 +106,7 @@ final class NodeLoop {
         for letter in mailbox.close() {
             switch letter {
             case .submit(_, let reply), .readBarrier(let reply), .removeMember(_, let reply): reply(answer)
-            case .publish, .stop: break
+            case .publish, .broadcast, .stop: break
             }
         }
         for reply in waiting.values { reply(answer) }
@@ -149,6 +151,7 @@ final class NodeLoop {
         case .readBarrier(let reply): deliver(.readBarrier(expect(reply)))
         case .removeMember(let node, let reply): deliver(.removeMember(expect(reply), node))
         case .publish(let section): deliver(.publish(section))
+        case .broadcast(let event): deliver(.broadcast(event))
         case .stop:
             deliver(.leave)
             isStopping = true
@@ -210,6 +213,7 @@ final class NodeLoop {
         case .keepRevocations(let bytes): keep(bytes, as: "revocations", with: files.keepRevocations)
         case .answer(let request, let answer):
             if let reply = waiting.removeValue(forKey: request) { answers.append((reply, answer)) }
+        case .broadcast(let event, let node): topics.deliver(event, from: node)
         case .event(let event): log(event)
         }
     }
