@@ -8,7 +8,7 @@ package enum AuthorityReply: Hashable, Sendable {
     case rotated(SessionTerms, sealedSuccessor: [UInt8])
     /// So many sessions ended.
     case sessionsEnded(Int)
-    /// The value's new revision (its `ETag`), and whether the key was new; or an event's number, and whether its topic was.
+    /// The value's new revision (its `ETag`), and whether the key was new; or the same of an event and its topic.
     case stored(revision: LogIndex, created: Bool)
     /// The lock is the caller's until it expires, under its token.
     case locked(Lock)

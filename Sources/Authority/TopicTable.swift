@@ -61,7 +61,9 @@ package struct TopicTable: Equatable, Sendable {
         bytesTotal += Self.cost(event)
         topics[name] = topic
         if topic.events.count > limits.eventsPerTopic { dropFirst(of: name) }
-        while bytesTotal > limits.topicBytesTotal, let oldest = oldest(by: { $0.events.first }) { dropFirst(of: oldest) }
+        while bytesTotal > limits.topicBytesTotal, let oldest = oldest(by: { $0.events.first }) {
+            dropFirst(of: oldest)
+        }
         return .stored(revision: event.index, created: isNew)
     }
 

@@ -85,7 +85,8 @@ package struct GossipConfig: Sendable {
 
     func validate() {
         precondition(probeTimeoutFloor > .zero && probeTimeoutFloor <= probeTimeoutMax, "probe timeouts out of order")
-        precondition(payloadBytesMax >= Section.bytesMax + 104, "payload limit \(payloadBytesMax) cannot hold a section")
+        precondition(
+            payloadBytesMax >= Section.bytesMax + 104, "payload limit \(payloadBytesMax) cannot hold a section")
         precondition(payloadBytesMax <= 65_000, "payload limit \(payloadBytesMax) exceeds a datagram")
         precondition(probePayloadBytesMax >= 197, "probe limit \(probePayloadBytesMax) cannot hold an introduction")
         precondition(smallMeshSuspicionMin <= smallMeshSuspicionMax, "suspicion timeouts out of order")

@@ -147,7 +147,8 @@ extension Membership {
             id: member.id, incarnation: member.incarnation, state: member.state,
             isPersonal: member.state == .suspect && hasAccused(index),
             profile: withProfile
-                ? Rumor.Profile(name: member.name, endpoint: member.endpoint, signature: table.rows[index].signature) : nil)
+                ? Rumor.Profile(name: member.name, endpoint: member.endpoint, signature: table.rows[index].signature)
+                : nil)
     }
 
     func news(_ signed: MemberRow.SignedSection, as section: SectionID, of owner: NodeID) -> News {

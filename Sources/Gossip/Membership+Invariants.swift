@@ -18,9 +18,11 @@ extension Membership {
         precondition(own.member.state == (hasLeft ? .left : .alive), "we hold ourselves \(own.member.state)")
         precondition(own.probe == nil && own.suspicion == nil, "we probe or suspect ourselves")
         precondition(
-            own.sections.allSatisfy { $0.section.version <= lastVersion }, "a section of ours is beyond version \(lastVersion)")
+            own.sections.allSatisfy { $0.section.version <= lastVersion },
+            "a section of ours is beyond version \(lastVersion)")
         precondition(
-            unsigned.map(\.told.section) == own.sections.filter { $0.signed?.section.stamp != $0.section.stamp }.map(\.id),
+            unsigned.map(\.told.section)
+                == own.sections.filter { $0.signed?.section.stamp != $0.section.stamp }.map(\.id),
             "who is to be told what is not what was published")
         precondition(relays.count <= config.relaysMax, "\(relays.count) relays exceed \(config.relaysMax)")
         precondition(
@@ -47,7 +49,8 @@ extension Membership {
             "member \(member.id) has sections of an earlier life")
         for owned in row.sections {
             guard let signed = owned.signed else { continue }
-            precondition(signed.section.stamp <= owned.section.stamp, "signed content of \(member.id) is ahead of the newest")
+            precondition(
+                signed.section.stamp <= owned.section.stamp, "signed content of \(member.id) is ahead of the newest")
             precondition(signed.signature.count == Notary.signatureBytes, "a section of \(member.id) is not signed")
         }
         for (before, after) in zip(row.sections, row.sections.dropFirst()) {

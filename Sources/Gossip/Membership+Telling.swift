@@ -109,7 +109,8 @@ extension Membership {
 
     /// What a ping or an ack to this peer takes along of what it is owed: all of it or nothing.
     mutating func rides(to peer: NodeID, beside news: [News]) -> [News] {
-        guard isSmall, !unsigned.isEmpty, let index = table.index(of: peer), table.rows[index].member.state.isLive else {
+        guard isSmall, !unsigned.isEmpty, let index = table.index(of: peer), table.rows[index].member.state.isLive
+        else {
             return []
         }
         let owed = owed(beyond: table.rows[index].telling.version)

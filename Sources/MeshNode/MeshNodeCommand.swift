@@ -24,7 +24,8 @@ struct MeshNodeCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "The Mesh",
                 subcommands: [
-                    StatusCommand.self, MembersCommand.self, RoundTripCommand.self, EventsCommand.self, RouteCommand.self,
+                    StatusCommand.self, MembersCommand.self, RoundTripCommand.self, EventsCommand.self,
+                    RouteCommand.self,
                     ValuesCommand.self, LocksCommand.self, TopicCommand.self, TokenCommand.self, RevokeCommand.self,
                     SecretCommand.self,
                 ]),

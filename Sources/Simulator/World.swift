@@ -235,7 +235,8 @@ package struct World: Sendable {
             nodes[node].keptKeys = keys
             step(node, .keysKept(true))
         case .answer(let request, let answer): note(answer, to: request, of: node)
-        case .broadcast(let event, let origin): trace.note(at: now, "\(nodes[node].name) heard \(event.topic) of \(origin)")
+        case .broadcast(let event, let origin):
+            trace.note(at: now, "\(nodes[node].name) heard \(event.topic) of \(origin)")
         case .event(let event): observe(event, of: node)
         }
     }

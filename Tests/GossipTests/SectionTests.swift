@@ -112,11 +112,15 @@ struct SectionTests {
     func lateJoiner() {
         var mesh = TestMesh(count: 20, seed: 2)
         mesh.crash(19)
-        for number in 0..<19 { publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number, of: &mesh) }
+        for number in 0..<19 {
+            publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number, of: &mesh)
+        }
         mesh.run(.seconds(20))
         mesh.restart(19)
         let span = mesh.run(atMost: .seconds(10)) { mesh in
-            (0..<19).allSatisfy { mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == Section.bytesMax }
+            (0..<19).allSatisfy {
+                mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == Section.bytesMax
+            }
         }
         #expect(span != nil)
     }
@@ -136,7 +140,8 @@ struct SectionTests {
         #expect(span != nil)
     }
 
-    @Test("what changes after a quiet time is known at once, three times in a row; then at a pace, and always the newest")
+    @Test(
+        "what changes after a quiet time is known at once, three times in a row; then at a pace, and always the newest")
     func pace() {
         var mesh = TestMesh(count: 20, seed: 4)
         mesh.run(.seconds(10))
@@ -170,7 +175,8 @@ struct SectionTests {
             mesh.run(.seconds(1))
         }
         #expect(mesh.core(2).section(Self.health, of: TestMesh.id(0))?.bytes == [3])
-        #expect(mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes == [0], "the first was signed, the last not")
+        #expect(
+            mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes == [0], "the first was signed, the last not")
         #expect(mesh.run(atMost: .seconds(9)) { Self.everyoneHolds([3], of: 0, $0) } != nil)
     }
 

@@ -95,7 +95,9 @@ struct SignatureTests {
         let epoch = mesh.core(2).incarnation.bootEpoch
         let forged = section(of: 2, bootEpoch: 1 << 61)
         for observer in [0, 2] {
-            mesh.input(observer) { $0.handle(forged, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
+            mesh.input(observer) {
+                $0.handle(forged, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2)
+            }
         }
         mesh.run(.seconds(3))
         #expect(mesh.core(0).section(Self.state, of: TestMesh.id(2)) == nil)

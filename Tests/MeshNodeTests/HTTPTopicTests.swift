@@ -8,7 +8,9 @@ import Testing
 @Suite("Topics over HTTP", .timeLimit(.minutes(1)))
 struct HTTPTopicTests {
     /// Publishes again and again until nobody listens any more: a stream needs a moment to open.
-    private func publishing(_ texts: [String], to topic: String, on node: TestNode, _ fields: [String: String]) -> Task<Void, any Error> {
+    private func publishing(_ texts: [String], to topic: String, on node: TestNode, _ fields: [String: String]) -> Task<
+        Void, any Error
+    > {
         Task {
             while !Task.isCancelled {
                 for text in texts { _ = try await node.send("POST", "/mesh/v1/topics/\(topic)", fields, body: text) }

@@ -28,7 +28,9 @@ package final class TopicHub: Sendable {
         state.withLock { state in
             state.nextID += 1
             let number = state.nextID
-            let inbox = TopicInbox { [weak self] in self?.state.withLock { _ = $0.followers.removeValue(forKey: number) } }
+            let inbox = TopicInbox { [weak self] in
+                self?.state.withLock { _ = $0.followers.removeValue(forKey: number) }
+            }
             state.followers[number] = (topic, inbox)
             return inbox
         }
