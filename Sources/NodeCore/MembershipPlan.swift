@@ -8,6 +8,7 @@ import Raft
 /// - Learners become voters as long as fewer than `votersMax` vote, and only so that their number is odd: an even one
 ///   adds a machine that can fail, not a failure that can be survived.
 /// - Voters of class edge are always fewer than a quorum, so that every majority holds a core node.
+/// - Learners of nodes that were revoked are taken out.
 /// - The feature level rises to what every voter's program understands.
 ///
 /// Nobody loses a vote because of silence: gossip never removes a voter.
@@ -49,7 +50,7 @@ package struct MembershipPlan {
     }
 
     /// Nil if all is as it should be, or cannot be improved now.
-    package func next() -> Configuration? { admission() ?? replacement() ?? promotion() ?? level() }
+    package func next() -> Configuration? { expulsion() ?? admission() ?? replacement() ?? promotion() ?? level() }
 
     /// Without these members. Nil if nobody would vote any more, or nothing would change. The number of voters may become
     /// even: the next learner makes it odd again, and taking a second vote away would leave fewer copies of the log.
@@ -65,6 +66,16 @@ package struct MembershipPlan {
         guard !voters.isEmpty, !configuration.isJoint else { return nil }
         let target = change(voters: voters, learners: learners)
         return target == configuration ? nil : target
+    }
+
+    /// Learners whose node belongs to the mesh no longer: one that was taken out may have become a learner again under a
+    /// leader that had not heard of it, before it was revoked.
+    private func expulsion() -> Configuration? {
+        let learners = configuration.learners.filter { learner in
+            guard let owner = node(of: learner) else { return true }
+            return nodes.contains { $0.id == owner }
+        }
+        return learners.count == configuration.learners.count ? nil : change(learners: learners)
     }
 
     private func admission() -> Configuration? {

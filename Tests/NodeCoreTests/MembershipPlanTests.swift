@@ -214,4 +214,12 @@ import Testing
         let wiped = Self.node(4, runs: 14)
         #expect(candidates([1, 2, 3, 4, 5], [6, 7, 8, 14], Self.three + others + [wiped]) == [ReplicaID(14)])
     }
+
+    @Test("a learner whose node was revoked is taken out; one of a node that is merely silent stays")
+    func revoked() {
+        let configuration = Self.configuration([1, 2, 3], learners: [6, 7])
+        let silent = Self.node(6, runs: 6, isAlive: false)
+        #expect(Self.next(configuration, Self.three + [silent]) == Self.configuration([1, 2, 3], learners: [6]))
+        #expect(Self.next(Self.configuration([1, 2, 3], learners: [6]), Self.three + [silent]) == nil)
+    }
 }
