@@ -11,6 +11,7 @@ struct HTTPPathTests {
             ("/", []), ("/?a=1", []), ("/mesh/v1/status", ["mesh", "v1", "status"]),
             ("/mesh/v1/%73tatus?x", ["mesh", "v1", "status"]),
             ("/mesh/v1/kv/a%2Fb/c", ["mesh", "v1", "kv", "a/b", "c"]),
+            ("/mesh/v1/topics/log%2Fjobs", ["mesh", "v1", "topics", "log/jobs"]),
             ("/v1/models/org%2Fname:1b", ["v1", "models", "org/name:1b"]), ("/a%2525", ["a%25"]), ("/%C3%A4", ["ä"]),
         ] as [(String, [String])])
     func accepted(_ target: String, _ segments: [String]) throws {

@@ -42,7 +42,7 @@ struct HTTPTopicTests {
             let fields = try await node.bearer()
             var numbers: [Int] = []
             for text in ["a", "b", "c"] {
-                let reply = try await node.send("POST", "/mesh/v1/topics/log/jobs", fields, body: text)
+                let reply = try await node.send("POST", "/mesh/v1/topics/log%2Fjobs", fields, body: text)
                 #expect(reply.status == 201)
                 numbers.append(try #require(reply.json["id"] as? Int))
             }

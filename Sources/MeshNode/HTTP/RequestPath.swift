@@ -3,8 +3,8 @@
 /// Whoever checks access and whoever serves must see the same path: `/mesh/v1/%6Bv`, `/mesh//v1` and `/a/../mesh` have
 /// opened many a guarded door. So a target is parsed here once (RFC 3986 §2.1, §3.3), by the gateway's handler and by
 /// the routes alike; dot segments, empty segments, controls, backslashes and broken escapes are refused, not repaired.
-/// An encoded slash is refused too, except below `/mesh/v1/kv/` and `/v1/models/`, whose last part is one name that may
-/// contain slashes.
+/// An encoded slash is refused too, except below `/mesh/v1/kv/`, `/mesh/v1/topics/` and `/v1/models/`, whose last part is
+/// one name that may contain slashes.
 package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
     /// Longest accepted target in bytes, query included.
     package static let targetBytesMax = 8 << 10
@@ -14,7 +14,7 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
     /// The raw query after `?`, not decoded; nil without one.
     package let query: String?
 
-    private static let slashTolerant = [["mesh", "v1", "kv"], ["v1", "models"]]
+    private static let slashTolerant = [["mesh", "v1", "kv"], ["mesh", "v1", "topics"], ["v1", "models"]]
 
     package init(_ target: some StringProtocol) throws(RequestPathRefusal) {
         let bytes = Array(target.utf8)
@@ -33,7 +33,7 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
         segments = decoded
     }
 
-    /// The segments from `index` on, joined by slashes: a kv key or a model id.
+    /// The segments from `index` on, joined by slashes: a kv key, a topic or a model id.
     package func remainder(from index: Int) -> String { segments[index...].joined(separator: "/") }
 
     package var description: String { "/" + segments.joined(separator: "/") }
@@ -118,7 +118,7 @@ package enum RequestPathRefusal: Error, Hashable, Sendable {
         case .notAPath: "the request target must be a path that starts with a slash"
         case .emptySegment: "the path has an empty segment; write single slashes, and none at the end"
         case .dotSegment: "the path has a dot segment; write the path that is meant"
-        case .encodedSlash: "an encoded slash is accepted only in kv keys and model ids"
+        case .encodedSlash: "an encoded slash is accepted only in kv keys, topics and model ids"
         case .brokenEscape: "a percent sign must be followed by two hexadecimal digits"
         case .notUTF8: "the decoded path is not UTF-8"
         case .forbiddenCharacter: "the path holds a control character or a backslash"
