@@ -10,12 +10,12 @@ extension FeatureLevel {
     package static let secrets = FeatureLevel(2)
     /// Nodes that join by token and are revoked.
     package static let roster = FeatureLevel(3)
-    /// What makes people able to sign in counts only with a core node's word (`CoreWord`).
-    package static let coreWords = FeatureLevel(4)
     /// Topics whose events are kept.
-    package static let topics = FeatureLevel(5)
+    package static let topics = FeatureLevel(4)
+    /// What makes people able to sign in counts only with a core node's word (`CoreWord`).
+    package static let coreWords = FeatureLevel(5)
     /// What this program understands.
-    package static let current = topics
+    package static let current = coreWords
 }
 
 extension AuthorityCommand {

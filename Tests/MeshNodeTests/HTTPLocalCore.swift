@@ -34,7 +34,7 @@ final class LocalCore: MeshCore {
         self.me = me
         _ = apply(.anchorClock(Self.unixStart))
         // Nobody here signs what needs a core node's word.
-        change { $0.authority.raise(to: .roster) }
+        change { $0.authority.raise(to: .topics) }
     }
 
     var view: ClusterView { state.withLock { makeView($0) } }
