@@ -20,10 +20,10 @@ struct FetchDesk: Sendable {
     struct Fetcher: Sendable {
         let replica: ReplicaID
         /// Where its log ended when it last asked.
-        var last: LogPosition
-        /// What it knew to be committed.
-        var commitIndex: LogIndex
-        var askedAt: Instant
+        let last: LogPosition
+        /// What it knew to be committed then.
+        let commitIndex: LogIndex
+        let askedAt: Instant
         var isOwedEntries = true
         /// Ascending in both.
         var stamps: [(number: UInt64, receivedAt: Instant)] = []
@@ -38,18 +38,16 @@ struct FetchDesk: Sendable {
         _ fetch: RaftMessage.Fetch, from replica: ReplicaID, patience: Duration, at now: Instant
     ) {
         fetchers.removeAll { now - $0.askedAt >= patience }
-        let known = fetchers.firstIndex { $0.replica == replica }
-        guard let place = known ?? (fetchers.count < Self.observersMax ? fetchers.count : nil) else { return }
-        if known == nil {
-            fetchers.append(
-                Fetcher(replica: replica, last: fetch.last, commitIndex: fetch.commitIndex, askedAt: now))
+        let place = fetchers.firstIndex { $0.replica == replica } ?? fetchers.count
+        guard place < Self.observersMax else { return }
+        var fetcher = Fetcher(replica: replica, last: fetch.last, commitIndex: fetch.commitIndex, askedAt: now)
+        if place < fetchers.count {
+            fetcher.stamps = fetchers[place].stamps.suffix(Self.stampsMax - 1)
+        } else {
+            fetchers.append(fetcher)
         }
-        fetchers[place].last = fetch.last
-        fetchers[place].commitIndex = fetch.commitIndex
-        fetchers[place].askedAt = now
-        fetchers[place].isOwedEntries = true
-        if fetchers[place].stamps.count == Self.stampsMax { fetchers[place].stamps.removeFirst() }
-        fetchers[place].stamps.append((fetch.stamp, now))
+        fetcher.stamps.append((fetch.stamp, now))
+        fetchers[place] = fetcher
     }
 
     /// The entries that were owed have been sent.
