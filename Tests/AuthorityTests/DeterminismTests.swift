@@ -6,7 +6,7 @@ import Testing
 struct DeterminismTests {
     private static let entryCount = 4_000
 
-    @Test("over random logs, and over a snapshot taken midway", arguments: [1, 3, 4, 5, 6, 7] as [UInt64])
+    @Test("over random logs, and over a snapshot taken midway", arguments: UInt64(1)...6)
     func equalLogs(seed: UInt64) throws {
         var source = RandomLog(seed: seed)
         var first = AuthorityState(limits: RandomLog.limits)
@@ -47,7 +47,7 @@ struct DeterminismTests {
             let entry = source.next(at: LogIndex(number), after: state)
             _ = state.apply(entry.bytes, at: LogIndex(number), time: entry.time)
         }
-        #expect(state.digest() == 0x43BE_BE79_A018_2FDE)
+        #expect(state.digest() == 0x8C98_EC25_65D4_5FCF)
     }
 
     @Test("the digest tells apart what differs in one value, one session or one remembered reply")

@@ -69,7 +69,7 @@ struct RandomLog {
     }
 
     private mutating func command(after state: AuthorityState) -> AuthorityCommand {
-        switch random.below(28) {
+        switch random.below(30) {
         case 0: .createUser(name: user(), verifier: .sample, role: role())
         case 1 where random.chance(1, in: 3): .setPassword(name: user(), verifier: .other)
         case 1: .setRole(name: user(), role: role())
@@ -87,7 +87,7 @@ struct RandomLog {
         case 18, 19:
             .putValue(key: key(), value: random.bytes(random.below(64)), condition: condition(), author: user())
         case 20: .deleteValue(key: key(), condition: condition())
-        case 21, 22:
+        case 21, 22, 27, 28:
             .acquireLock(
                 LockRequest(
                     name: lock(), holder: LockHolder(high: 0, low: UInt64(random.below(3))),
