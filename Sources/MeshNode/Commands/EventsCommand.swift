@@ -23,28 +23,36 @@ struct EventsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await options.ask { agent in
-            var reader = EventReader()
             var narrator = EventNarrator()
-            var left = count ?? .max
-            do {
-                try await agent.client.stream("/mesh/v1/events") { piece in
-                    for event in try reader.push(piece) {
-                        for line in agent.json ? [event.line] : narrator.lines(for: event) {
-                            // At once, into a pipe too.
-                            FileHandle.standardOutput.write(Data((line + "\n").utf8))
-                            left -= 1
-                            guard left > 0 else { throw Enough() }
-                        }
-                    }
-                }
-            } catch is Enough {
-                return
+            try await agent.follow("/mesh/v1/events", until: count) { event in
+                (agent.json ? [event.line] : narrator.lines(for: event)).map { ($0, counts: true) }
             }
-            throw MeshClient.Unreachable("the agent at \(agent.client.place) has ended the stream")
         }
     }
+}
 
-    private struct Enough: Error {}
+extension AgentLink {
+    /// Prints what `lines` makes of each event of this stream, until as many lines as wanted of those that count.
+    func follow(
+        _ target: String, until count: Int?, lines: (MeshEvent) -> [(text: String, counts: Bool)]
+    ) async throws {
+        struct Enough: Error {}
+        var reader = EventReader()
+        var left = count ?? .max
+        do {
+            try await client.stream(target) { piece in
+                for (text, counts) in try reader.push(piece).flatMap(lines) {
+                    // At once, into a pipe too.
+                    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+                    if counts { left -= 1 }
+                    guard left > 0 else { throw Enough() }
+                }
+            }
+        } catch is Enough {
+            return
+        }
+        throw MeshClient.Unreachable("the agent at \(client.place) has ended the stream")
+    }
 }
 
 /// One server-sent event, its data as JSON.

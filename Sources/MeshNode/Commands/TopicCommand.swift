@@ -20,6 +20,8 @@ struct TopicCommand: AsyncParsableCommand {
         @Argument(help: "The event.") var text: String?
         @OptionGroup(title: "Common") var options: AgentOptions
 
+        func validate() throws { try checkTopic(name) }
+
         func run() async throws {
             try await options.ask { agent in
                 let bytes =
@@ -55,28 +57,16 @@ struct TopicCommand: AsyncParsableCommand {
         @OptionGroup(title: "Common") var options: AgentOptions
 
         func validate() throws {
+            try checkTopic(name)
             guard count ?? 1 > 0 else { throw ValidationError("--count is at least 1.") }
         }
 
         func run() async throws {
             try await options.ask { agent in
-                var reader = EventReader()
-                var left = count ?? .max
                 let place = after.map { "?after=\($0)" } ?? ""
-                do {
-                    try await agent.client.stream("/mesh/v1/topics/\(name.urlSegment)\(place)") { piece in
-                        for event in try reader.push(piece) {
-                            let line = agent.json ? event.line : Self.line(for: event)
-                            // At once, into a pipe too.
-                            FileHandle.standardOutput.write(Data((line + "\n").utf8))
-                            if event.name == "message" { left -= 1 }
-                            guard left > 0 else { throw Enough() }
-                        }
-                    }
-                } catch is Enough {
-                    return
+                try await agent.follow("/mesh/v1/topics/\(name.urlSegment)\(place)", until: count) { event in
+                    [(agent.json ? event.line : Self.line(for: event), counts: event.name == "message")]
                 }
-                throw MeshClient.Unreachable("the agent at \(agent.client.place) has ended the stream")
             }
         }
 
@@ -90,7 +80,10 @@ struct TopicCommand: AsyncParsableCommand {
                 return "\(number)\(TextTable.harmless("\(data["author"].shown)  \(data["text"].shown)"))"
             }
         }
-
-        private struct Enough: Error {}
     }
+}
+
+/// An empty name would ask for another path.
+private func checkTopic(_ name: String) throws {
+    guard !name.isEmpty else { throw ValidationError("Name a topic, 1 to 128 bytes.") }
 }
