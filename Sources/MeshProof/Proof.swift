@@ -15,7 +15,7 @@ struct Proof {
         meshproof history SEED FILE                    writes what the clients of one seed saw of values
         meshproof check FILE                           judges a history (JSON lines) by key
         meshproof trace SEED FILE [--bug NAME]         writes what the consensus of one seed did, for the model
-        meshproof speed [MINUTES]                      a healthy mesh with clients, on every processor
+        meshproof speed [MINUTES] [--heartbeat MS]     a healthy mesh with clients, on every processor
         """
 
     static func main() async {
@@ -47,9 +47,10 @@ struct Proof {
                 guard arguments.count >= 2, let seed = UInt64(arguments[0]) else { throw ProofError(usage) }
                 try TraceWriter.write(seed: seed, to: arguments[1], bug: option("--bug", in: arguments))
             case "speed":
-                let minutes = arguments.first.map { Int($0) ?? 0 } ?? 30
-                guard minutes > 0 else { throw ProofError(usage) }
-                try await SpeedTest(minutes: minutes).run()
+                let minutes = arguments.first.map { $0.hasPrefix("--") ? 30 : Int($0) ?? 0 } ?? 30
+                let heartbeat = option("--heartbeat", in: arguments).map { Int($0) ?? 0 } ?? 60
+                guard minutes > 0, (10...1000).contains(heartbeat) else { throw ProofError(usage) }
+                try await SpeedTest(minutes: minutes, heartbeatMilliseconds: heartbeat).run()
             default: throw ProofError(usage)
             }
         } catch {

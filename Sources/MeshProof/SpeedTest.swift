@@ -5,6 +5,7 @@ import Simulator
 /// `meshproof speed`: how many simulated hours of a cluster of five pass in a minute, on every processor at once.
 struct SpeedTest {
     let minutes: Int
+    let heartbeatMilliseconds: Int
 
     func run() async throws {
         let benchmarks = (0..<Proof.processors).map { number in
@@ -12,6 +13,7 @@ struct SpeedTest {
             benchmark.seed = UInt64(number + 1)
             benchmark.simulated = .seconds(60 * minutes)
             benchmark.operationsPerSecond = 27
+            benchmark.heartbeatInterval = .milliseconds(heartbeatMilliseconds)
             return benchmark
         }
         let begin = Date()
@@ -34,7 +36,7 @@ struct SpeedTest {
                 wall * Double(reports.count) * 1e6 / Double(reports.reduce(0) { $0 + $1.steps })))
         print(
             """
-            heartbeats every 60 ms, clear transport, election and lease safety at every step, logs at every operation; \
+            heartbeats every \(heartbeatMilliseconds) ms, clear transport, election and lease safety at every step, logs at every operation; \
             without the checkers that overhear messages
             """)
         if !violations.isEmpty { throw ProofError(violations.joined(separator: "\n")) }

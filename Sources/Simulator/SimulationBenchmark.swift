@@ -19,6 +19,8 @@ package struct SimulationBenchmark: Sendable {
     package var seed: UInt64 = 1
     package var simulated: Duration = .seconds(600)
     package var operationsPerSecond = 20
+    /// The election timeout is five of these.
+    package var heartbeatInterval: Duration = .milliseconds(60)
     /// Real sealed frames instead of clear ones.
     package var isSealed = false
     /// Hold what nodes say against what they said before.
@@ -31,6 +33,8 @@ package struct SimulationBenchmark: Sendable {
         settings.checksEveryStep = false
         settings.isOverheard = isOverheard
         settings.isSealed = isSealed
+        settings.heartbeatInterval = heartbeatInterval
+        settings.electionTimeout = heartbeatInterval * 5
         var world = World(settings)
         var clients = ClientWorkload(random: SeededRandom(seed: seed &+ 1))
         for node in 0..<nodes { world.start(node) }
