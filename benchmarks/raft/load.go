@@ -24,7 +24,7 @@ func main() {
 	target := flag.String("target", "", "etcd or meshnode")
 	endpoints := flag.String("endpoints", "", "comma-separated; clients are spread over them")
 	token := flag.String("token", "", "bearer token or API key (meshnode)")
-	op := flag.String("op", "put", "put or get")
+	op := flag.String("op", "put", "put, get, or local: a get that one node answers by itself (etcd: serializable)")
 	clients := flag.Int("clients", 1, "concurrent clients, one connection each")
 	seconds := flag.Float64("seconds", 5, "how long")
 	warmup := flag.Float64("warmup", 1, "seconds before counting starts")
@@ -44,7 +44,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "-target is etcd or meshnode")
 		os.Exit(2)
 	}
-	if *op == "get" {
+	if *op != "put" {
 		fill(*target, list, *keys, value, *token)
 	}
 
@@ -127,10 +127,13 @@ func etcdOperation(endpoints []string, clients, keys int, op, value string) oper
 	return func(client, sequence int) error {
 		key := fmt.Sprintf("bench/%d", (client*7919+sequence)%keys)
 		var err error
-		if op == "get" {
-			_, err = connections[client].Get(context.Background(), key)
-		} else {
+		switch op {
+		case "put":
 			_, err = connections[client].Put(context.Background(), key, value)
+		case "local":
+			_, err = connections[client].Get(context.Background(), key, clientv3.WithSerializable())
+		default:
+			_, err = connections[client].Get(context.Background(), key)
 		}
 		return err
 	}
@@ -144,8 +147,11 @@ func meshOperation(endpoints []string, clients, keys int, op, value, token strin
 	return func(client, sequence int) error {
 		url := fmt.Sprintf("%s/mesh/v1/kv/bench-%d", endpoints[client%len(endpoints)], (client*7919+sequence)%keys)
 		method, body := http.MethodGet, io.Reader(nil)
-		if op == "put" {
+		switch op {
+		case "put":
 			method, body = http.MethodPut, strings.NewReader(value)
+		case "local":
+			url += "?consistency=local"
 		}
 		request, err := http.NewRequest(method, url, body)
 		if err != nil {
