@@ -19,7 +19,7 @@ extension RealProcesses {
                 ["status", "--bogus"], ["nonsense"], ["kv"], ["kv", "put"], ["users", "set-role", "ada", "king"],
                 ["status", "--url", "http://x", "--config", "y"], ["status", "--dir", "x", "--user", "ada"],
                 ["sessions", "revoke"], ["kv", "put", "a", "b", "--if-absent", "--if-revision", "1"],
-                ["status", "--url", "ftp://x"], ["events", "--count", "0"],
+                ["status", "--url", "ftp://x"], ["events", "--count", "0"], ["topic", "publish", "", "x"],
             ])
         func usage(arguments: [String]) async throws {
             let run = try await CommandLine.run(arguments)
