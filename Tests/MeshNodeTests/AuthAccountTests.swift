@@ -76,6 +76,19 @@ struct AuthAccountTests {
         }
     }
 
+    @Test("a node that has yet to hear what the mesh knows asks for patience, and does not call a key unknown")
+    func notCaughtUp() async throws {
+        try await TestNode.run { node async throws in
+            let unknown = ["Authorization": "Bearer \(APIKeySecret.draw().text)"]
+            node.core.losePrimary()
+            #expect(try await node.get("/mesh/v1/auth/me", unknown).status == 401, "it knew, until it was cut off")
+            node.core.forgetPrimary()
+            let refused = try await node.get("/mesh/v1/auth/me", unknown)
+            #expect(refused.status == 503 && refused.fields["retry-after"] == "1", "\(refused.body)")
+            #expect(try await node.get("/v1/models", unknown).status == 503)
+        }
+    }
+
     @Test("a key with one changed character is unknown, whichever it is")
     func wrongKeys() async throws {
         try await TestNode.run { node async throws in

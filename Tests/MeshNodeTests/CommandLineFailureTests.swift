@@ -19,7 +19,8 @@ extension RealProcesses {
                 ["status", "--bogus"], ["nonsense"], ["kv"], ["kv", "put"], ["users", "set-role", "ada", "king"],
                 ["status", "--url", "http://x", "--config", "y"], ["status", "--dir", "x", "--user", "ada"],
                 ["sessions", "revoke"], ["kv", "put", "a", "b", "--if-absent", "--if-revision", "1"],
-                ["status", "--url", "ftp://x"], ["events", "--count", "0"], ["topic", "publish", "", "x"],
+                ["status", "--url", "ftp://x"], ["status", "--url", "http://127.0.0.1:70000"],
+                ["demo", "--base-http", "70000"], ["events", "--count", "0"], ["topic", "publish", "", "x"],
             ])
         func usage(arguments: [String]) async throws {
             let run = try await CommandLine.run(arguments)
@@ -143,6 +144,8 @@ extension RealProcesses {
             #expect(write.complaint["error"].text == "no-quorum")
             let list = try await ask(0, "kv", "list", "--local")
             #expect(list.status == 0, "\(list.description)")
+            let stuck = try await ask(0, "leave")
+            #expect(stuck.status == 4 && stuck.complaints.contains("--keep-vote"), "\(stuck.description)")
         }
 
         /// Three voters in folders of their own.

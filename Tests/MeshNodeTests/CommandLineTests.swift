@@ -46,7 +46,7 @@ extension RealProcesses {
                 #expect(try await solo.ask("route", "explain", model, "--json").json["winner"].text == "solo")
                 let nobody = try await solo.ask("route", "explain", "no-such-model")
                 #expect(nobody.status == 1)
-                #expect(nobody.lines.first == "nobody can answer for no-such-model now")
+                #expect(nobody.lines.first == "nobody can answer for no-such-model now: no node that is there has it")
             }
         }
 

@@ -73,7 +73,7 @@ struct CommandTextTests {
                 "laptop     no such model",
             ])
         let nobody = try JSONParser.parse(Array(#"{"winner":null,"candidates":[]}"#.utf8))
-        #expect(RouteTablePage(nobody, model: "m").lines == ["nobody can answer for m now"])
+        #expect(RouteTablePage(nobody, model: "m").lines == ["nobody can answer for m now: no node that is there has it"])
     }
 
     @Test("of each status only what is new is told, however the stream was cut")

@@ -15,7 +15,7 @@ final class LocalCore: MeshCore {
         var sequence: UInt64 = 0
         var now = Instant(nanoseconds: 1_000_000_000)
         var hasPrimary = true
-        var isFresh = true
+        var freshUntil = Instant.distantFuture
         var nextRefusal: CoreRefusal?
         var listeners: [AsyncStream<ClusterView>.Continuation] = []
         var submitted: [AuthorityCommand] = []
@@ -46,7 +46,14 @@ final class LocalCore: MeshCore {
     func losePrimary() {
         change {
             $0.hasPrimary = false
-            $0.isFresh = false
+            $0.freshUntil = $0.now
+        }
+    }
+    /// As on a node that was just started, and has heard from nobody.
+    func forgetPrimary() {
+        change {
+            $0.hasPrimary = false
+            $0.freshUntil = .zero
         }
     }
     /// From now on the view shows nothing new, as on a node that has yet to apply what others know.
@@ -125,7 +132,7 @@ final class LocalCore: MeshCore {
             consensus: ConsensusView(
                 term: Term(3), role: .leader, leader: state.hasPrimary ? me : nil,
                 leaderValidUntil: state.hasPrimary ? .distantFuture : .zero,
-                freshUntil: state.isFresh ? .distantFuture : .zero, commitIndex: index, appliedIndex: index,
+                freshUntil: state.freshUntil, commitIndex: index, appliedIndex: index,
                 voters: [me]),
             members: state.members, isIsolated: false, authority: state.shown?.authority ?? state.authority,
             logTime: LogTime(milliseconds: state.now.nanoseconds / 1_000_000), takenAt: state.now,

@@ -3,6 +3,7 @@ import Gossip
 import MeshNode
 import NodeCore
 import Primitives
+import Raft
 import Testing
 
 @Suite("Locks and members over HTTP", .timeLimit(.minutes(1)))
@@ -95,6 +96,25 @@ struct HTTPLockTests {
             #expect(node.core.removed == [NodeID(high: 0, low: 7)])
             node.core.losePrimary()
             #expect(try await node.send("DELETE", "/mesh/v1/members/gone", ada).problem == "no-quorum")
+        }
+    }
+
+    @Test("so is one that was gone before this node was started, of which the roster alone knows")
+    func removeUnheard() async throws {
+        try await TestNode.run { node async throws in
+            let ids = [node.core.me, NodeID(high: 0, low: 9)]
+            let genesis = Genesis(
+                cluster: Array(repeating: 9, count: 16),
+                members: zip(["aurora", "away"], ids).enumerated().map { place, member in
+                    Genesis.Member(
+                        name: member.0, node: member.1, replica: ReplicaID(UInt64(place + 1)), rank: 0, isVoter: true,
+                        trustClass: .core)
+                })
+            node.core.setRoster(try #require(Roster(genesis)))
+            let ada = try await node.bearer()
+            #expect(try await node.send("DELETE", "/mesh/v1/members/away", ada).status == 204)
+            #expect(node.core.removed == [ids[1]])
+            #expect(try await node.send("DELETE", "/mesh/v1/members/aurora", ada).problem == "member-alive")
         }
     }
 }

@@ -58,7 +58,8 @@ struct AgentLocator {
     private func address(_ text: String) throws -> AgentPlace {
         var text = text
         while text.hasSuffix("/") { text.removeLast() }
-        guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil, url.path.isEmpty
+        guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil, url.path.isEmpty,
+            (1...65535).contains(url.port ?? 80)
         else {
             throw UsageError("'\(text)' is no address of an agent: write it like \(Self.defaultAddress)")
         }

@@ -206,7 +206,8 @@ struct MeshClient: Sendable {
         let request = makeRequest(method, path, body: body, fields: fields)
         return try await explained(isChange: method != .GET) {
             try await Self.within(Self.answerTimeout) {
-                let response = try await http.execute(request, timeout: .seconds(5))
+                // A change may take the mesh longer than a look at it.
+                let response = try await http.execute(request, timeout: .seconds(method == .GET ? 5 : 20))
                 let content = try await response.body.collect(upTo: Self.answerBytesMax)
                 guard (200..<300).contains(response.status.code) else {
                     throw Self.refusal(response.status, content)

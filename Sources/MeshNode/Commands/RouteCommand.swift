@@ -58,7 +58,8 @@ package struct RouteTablePage {
     private func head(_ candidates: [JSONValue]) -> [String] {
         let name = TextTable.harmless(model)
         guard let winner = candidates.first, document["winner"]?.text != nil else {
-            return ["nobody can answer for \(name) now"]
+            let isUnknown = document["candidates"]?.elements?.isEmpty ?? true
+            return ["nobody can answer for \(name) now" + (isUnknown ? ": no node that is there has it" : "")]
         }
         let tokens = document["prompt_tokens"]?.integer.map { " with \($0) tokens" } ?? ""
         let estimate = winner["eta_ms"]?.double.map(Figures.milliseconds) ?? "?"

@@ -10,7 +10,7 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run this machine's agent.",
         discussion: """
             Reads the configuration, recovers the replicated log and serves until SIGTERM or SIGINT. The data directory must
-            have been made by 'meshnode init' before.
+            have been made by 'meshnode init' or 'meshnode join' before.
             """)
 
     @Option(help: "The node's YAML configuration; configs/README.md describes every key.")

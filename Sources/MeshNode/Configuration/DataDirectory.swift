@@ -56,7 +56,8 @@ struct DataDirectory {
         guard isProvisioned(path) else {
             throw ConfigError(
                 file: path, key: "data_dir", problem: "is not provisioned",
-                advice: "run 'meshnode init CONFIG...' once with the configurations of all nodes of the mesh")
+                advice: "run 'meshnode init CONFIG...' once with the configurations of all nodes of a new mesh, or "
+                    + "'meshnode join' with a token of one that exists")
         }
         try PrivateFile.checkMode(identityPath(path))
         guard let keyBytes = FileManager.default.contents(atPath: identityPath(path)),

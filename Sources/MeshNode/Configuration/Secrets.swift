@@ -19,7 +19,8 @@ struct Secrets: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw ConfigError(
                 file: path, problem: "cannot be read",
-                advice: "make one with 'meshnode init CONFIG...', or correct secrets_file in the configuration")
+                advice: "'meshnode init' makes it with a new mesh, 'meshnode join' with a place in one that exists; or "
+                    + "correct secrets_file in the configuration")
         }
         var root = try ConfigSection.load(path, text: String(decoding: data, as: UTF8.self))
         let clusterSecret = try parseClusterSecret(&root)

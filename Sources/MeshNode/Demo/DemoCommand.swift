@@ -34,6 +34,12 @@ struct DemoCommand: AsyncParsableCommand {
     @Flag(help: "Use the built-in demonstration backend instead of a real model.")
     var noModel = false
 
+    func validate() throws {
+        for base in [baseHttp, baseMesh] where !(1...65000).contains(base) {
+            throw ValidationError("\(base) is no port to count up from: give one from 1 to 65000.")
+        }
+    }
+
     func run() async throws {
         try await Failure.explained {
             let teller = DemoTeller(isJSON: json)

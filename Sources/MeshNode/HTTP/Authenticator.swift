@@ -59,7 +59,11 @@ package final class Authenticator: Sendable {
                 let opened = BrowserCookie(opening: cookie, secret: sessionSecret, key: cookieKey)
             else { throw .wrongOrigin }
             return .success(try holder(of: opened.session, proof: .cookie(opened.session), view, now))
-        } catch { return .failure(error) }
+        } catch {
+            // Who must not be told to throw a good credential away.
+            let isEarly = (error == .unknownKey || error == .revoked) && !view.hasCaughtUp
+            return .failure(isEarly ? .notCaughtUp : error)
+        }
     }
 
     /// Whether a caller admitted earlier would be admitted still, role included: for streams that stay open.

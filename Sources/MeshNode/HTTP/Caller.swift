@@ -59,6 +59,9 @@ package enum AuthRefusal: Error, Hashable, Sendable {
     case notYetApplied(LogIndex)
     /// As before, and this node reaches no primary: it cannot learn of the session now.
     case cutOff
+    /// Nobody of that name is known here, but this node has yet to hear what the mesh knows: it was just started, or is
+    /// behind.
+    case notCaughtUp
     /// Who it is is known; the role does not reach this far.
     case roleTooLow(needed: Role)
 
@@ -67,7 +70,7 @@ package enum AuthRefusal: Error, Hashable, Sendable {
         switch self {
         case .missing, .malformed, .expired, .revoked, .unknownKey, .forged, .wrongOrigin, .cookieNotAccepted: 401
         case .roleTooLow: 403
-        case .notYetApplied, .cutOff: 503
+        case .notYetApplied, .cutOff, .notCaughtUp: 503
         }
     }
 
@@ -85,6 +88,9 @@ package enum AuthRefusal: Error, Hashable, Sendable {
         case .cookieNotAccepted: "Cookies do not count here. Send `Authorization: Bearer TOKEN`."
         case .notYetApplied: "This node has not caught up with that sign-in yet. Try again in a moment."
         case .cutOff: "This node reaches no primary and does not know that session. Try another node, or again later."
+        case .notCaughtUp:
+            "This node has not caught up with the mesh yet and does not know that credential. Try again in a moment, or another "
+                + "node."
         case .roleTooLow(let needed): "This needs the role \(needed)."
         }
     }

@@ -17,7 +17,8 @@ struct LeaveRoute {
         let isRemoved = isVoter && exchange.path.queryValue("keep_vote") != "true"
         let left = view.reachableVoters.count { $0 != view.me }
         let needed = (view.consensus.voters.count - (isRemoved ? 1 : 0)) / 2 + 1
-        let isMissed = isVoter && view.primary(at: surface.core.now()) != nil && left < needed
+        let hasPrimary = view.primary(at: surface.core.now()) != nil
+        let isMissed = isVoter && hasPrimary && left < needed
         guard isForced || !isMissed else {
             throw .conflict(
                 "quorum-at-risk",
@@ -25,14 +26,25 @@ struct LeaveRoute {
                     + "are needed for sign-in and changes. Bring another node back first, or leave all the same with --force."
             )
         }
-        if isRemoved {
-            do { try await surface.core.removeMember(view.me) } catch { guard isForced else { throw .core(error) } }
+        guard isForced || !isRemoved || hasPrimary else {
+            throw Problem(
+                "no-quorum", .serviceUnavailable, "No quorum",
+                detail:
+                    "No primary is within reach of \(view.name), so its vote cannot be taken out. Try again when one "
+                    + "is, or leave as a voter with --keep-vote.")
+        }
+        var isStillVoter = view.consensus.voters.contains(view.me)
+        if isRemoved, hasPrimary {
+            do {
+                try await surface.core.removeMember(view.me)
+                isStillVoter = false
+            } catch { guard isForced else { throw .core(error) } }
         }
         surface.departure.request()
         return Response.json(.accepted) { text in
             text.field("node", view.name)
             text.field("pid", ProcessInfo.processInfo.processIdentifier)
-            text.field("is_voter", view.consensus.voters.contains(view.me) && !isRemoved)
+            text.field("is_voter", isStillVoter)
         }
     }
 }

@@ -32,12 +32,14 @@ package struct LocalDoor: Sendable {
     }
 
     package func admit(_ operation: Operation, view: ClusterView, now: Instant) throws(Problem) -> Caller {
-        switch Self.reach(of: operation) {
+        let reach = Self.reach(of: operation)
+        switch reach {
         case .everyNode: break
-        case .coreNode:
+        case .coreNode, .coreNodeAlone:
             guard trustClass == .core, view.mayGrant(view.me) else {
+                if case .coreNodeAlone = reach { throw .notOnEdge(view) }
                 throw .notThroughSocket(
-                    "This node's class is `edge`: here, people's data needs a person's own sign-in.")
+                    "This node's class is `edge`: here, what belongs to people needs a person's own sign-in.")
             }
         case .nowhere(let reason): throw .notThroughSocket(reason)
         }
@@ -47,6 +49,8 @@ package struct LocalDoor: Sendable {
     private enum Reach {
         case everyNode
         case coreNode
+        /// An edge node's HTTP port refuses it as well.
+        case coreNodeAlone
         case nowhere(String)
     }
 
@@ -57,9 +61,9 @@ package struct LocalDoor: Sendable {
             .everyNode
         case .sessions, .endSession, .endSessions, .listValues, .readValue, .writeValue, .deleteValue, .listLocks,
             .acquireLock, .renewLock, .releaseLock, .publishEvent, .followTopic, .removeMember, .listUsers,
-            .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey, .rotateSecret,
-            .listTokens, .createToken, .removeToken, .revokeNode:
+            .createUser, .setRole, .setPassword, .removeUser, .listKeys, .removeKey, .listTokens:
             .coreNode
+        case .rotateSecret, .createToken, .removeToken, .revokeNode: .coreNodeAlone
         case .login, .refresh, .logout, .browserToken: .nowhere("Nobody signs in through the local socket.")
         case .createKey: .nowhere("An API key acts for a person, who must sign in to make it.")
         case .ollamaVersion, .ollamaTags, .ollamaChat, .ollamaGenerate, .openAIModels, .openAIModel, .openAIChat:
@@ -70,6 +74,15 @@ package struct LocalDoor: Sendable {
 }
 
 extension Problem {
+    fileprivate static func notOnEdge(_ view: ClusterView) -> Problem {
+        let cores = view.members.filter { $0.state == .alive && $0.id != view.me && view.mayGrant($0.id) }
+        let places = cores.compactMap { core in core.descriptor.map { "\(core.name) (\($0.http))" } }
+        return Problem(
+            "not-core", .forbidden, "Only on core nodes",
+            detail: "This node's class is `edge`, and only core nodes change the mesh itself. Run this on one of them"
+                + (places.isEmpty ? "." : ": \(places.joined(separator: ", "))."))
+    }
+
     fileprivate static func notThroughSocket(_ reason: String) -> Problem {
         Problem(
             "not-through-socket", .forbidden, "Not through the local socket",
