@@ -5,6 +5,9 @@ A victim is killed and started again, in turn of system and of node. A survivor 
 is dead; the clock is this script's. One line of JSON for each kill and system, then one with the percentiles of each. The
 machine should do nothing else.
 
+A kill of ours takes 3 s with starting again, one of serf 7 s or more: serf is killed less often (--serf-kills), spread evenly
+between ours, and never at the same moment.
+
 --leaves does the same with goodbyes (SIGTERM, to serf SIGINT). --stops stands agents still for 0.1 to 8 s at random
 (SIGSTOP) and counts who was held dead without having been stopped.
 
@@ -14,7 +17,6 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import socket
@@ -25,8 +27,7 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = str(ROOT / ".build/release/meshnode")
+from agents import PROGRAM, Known, Log, percentile
 
 
 def free_ports(count):
@@ -40,29 +41,6 @@ def free_ports(count):
         except OSError:
             continue
     sys.exit("no free ports")
-
-
-class Known:
-    """Who held whom in which state, and since when."""
-
-    def __init__(self):
-        self.changed = threading.Condition()
-        self.states = {}
-
-    def note(self, observer, subject, state):
-        with self.changed:
-            if self.states.get((observer, subject), (None, 0))[0] != state:
-                self.states[observer, subject] = (state, time.monotonic())
-                self.changed.notify_all()
-
-    def wait(self, observers, subject, state, timeout):
-        """When each observer came to hold the subject in the state; those that did not are missing."""
-        def held():
-            return {one: self.states[one, subject][1] for one in observers
-                    if self.states.get((one, subject), (None, 0))[0] == state}
-        with self.changed:
-            self.changed.wait_for(lambda: len(held()) == len(observers), timeout)
-            return held()
 
 
 class Mesh:
@@ -86,21 +64,7 @@ class Mesh:
             sys.exit("the mesh did not become ready")
         self.members = sorted(self.nodes)
         for name in self.members:
-            threading.Thread(target=self.follow, args=(name,), daemon=True).start()
-
-    def follow(self, name):
-        """Reads what the agent's log says of members, as soon as it is written."""
-        with open(self.log(name), encoding="utf-8", errors="replace") as log:
-            line = ""
-            while True:
-                line += log.readline()
-                if not line.endswith("\n"):
-                    time.sleep(0.001)
-                    continue
-                if "member changed" in line:
-                    fields = dict(re.findall(r"(\w+)=(\S+)", line))
-                    self.known.note(name, fields["member"], fields["state"])
-                line = ""
+            Log(self.log(name), name, self.known)
 
     def log(self, name):
         return self.folder / "mesh" / "logs" / f"{name}.log"
@@ -168,11 +132,6 @@ class Serf:
             child.wait()
 
 
-def percentile(values, percent):
-    ordered = sorted(values)
-    return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 3) if ordered else None
-
-
 def end_one(system, place, number, state):
     """Sends one agent a signal and starts it again; how long each survivor took to hold it in the state."""
     victim = system.members[place % len(system.members)]
@@ -186,12 +145,16 @@ def end_one(system, place, number, state):
     return victim, {name: round(seen[name] - start, 4) for name in seen}, len(survivors) - len(seen)
 
 
-def end_many(systems, count, what, end):
+def end_many(systems, counts, what, end):
+    """`counts`: how many of each system; the fewer ones are spread evenly."""
     spans, missed = {}, {}
-    for place in range(count):
+    rounds = max(counts.values(), default=0)
+    for turn in range(rounds):
         for system in systems:
-            if time.monotonic() > end:
-                break
+            count = counts[system.name]
+            place = turn * count // rounds
+            if time.monotonic() > end or place == (turn + 1) * count // rounds:
+                continue
             number, state = (signal.SIGKILL, "dead") if what == "kill -9" else (system.goodbye, "left")
             victim, known, lacking = end_one(system, place, number, state)
             spans.setdefault(system.name, []).extend(known.values())
@@ -242,10 +205,11 @@ def stop_many(system, count, end):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200, help="of each system")
+    parser.add_argument("--kills", type=int, default=200, help="of MeshNode's agents")
+    parser.add_argument("--serf-kills", type=int, default=60, help="of serf's; never more than --kills")
     parser.add_argument("--leaves", type=int, default=0, help="of each system")
     parser.add_argument("--stops", type=int, default=0, help="of each system")
-    parser.add_argument("--seconds", type=float, default=150, help="nothing begins later")
+    parser.add_argument("--seconds", type=float, default=2100, help="nothing begins later")
     parser.add_argument("--systems", nargs="*", default=["meshnode", "serf"])
     options = parser.parse_args()
 
@@ -257,8 +221,9 @@ def main():
         for number, make in enumerate([Mesh, Serf]):
             if make.name in options.systems:
                 systems.append(make(folder, base + 30 * number))
-        end_many(systems, options.kills, "kill -9", end)
-        end_many(systems, options.leaves, "leave", end)
+        kills = {"meshnode": options.kills, "serf": min(options.serf_kills, options.kills)}
+        end_many(systems, kills, "kill -9", end)
+        end_many(systems, {name: options.leaves for name in kills}, "leave", end)
         for system in systems:
             if options.stops:
                 stop_many(system, options.stops, end)
