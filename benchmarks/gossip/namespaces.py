@@ -131,7 +131,7 @@ class Agents:
                 self.children[number] = subprocess.Popen(
                     self.net.inside(number, PROGRAM, "run", "--config", config), stdout=log, stderr=log)
                 self.logs[number] = Log(path, NAMES[number - 1], self.known)
-            if not self.wait_alive(30):
+            if not self.wait_alive(60):
                 raise RuntimeError("the five did not find each other: " + json.dumps(
                     {name.name: name.read_text()[-600:] for name in self.folder.glob("*.log")}))
         except BaseException:
@@ -167,6 +167,12 @@ class Agents:
         return [(NAMES[one - 1], NAMES[other - 1]) for one in observers or self.net.numbers
                 for other in subjects or self.net.numbers if one != other]
 
+    def history(self, observer, subject, since):
+        """What one held of another from then on, each with its seconds."""
+        with self.known.changed:
+            return [(round(at - since, 2), state) for at, one, other, state in self.known.events
+                    if (one, other) == (observer, subject) and at >= since]
+
     def wait_alive(self, timeout):
         """The moment at which everyone came to hold everyone alive; None if that is not within the time."""
         pairs = self.pairs()
@@ -194,5 +200,8 @@ def main_with(body, what):
     try:
         with Namespaces(len(NAMES)) as net, Agents(net) as agents:
             return body(net, agents)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
