@@ -57,6 +57,14 @@ struct MemberRow: Sendable {
         telling = Telling(now: now)
     }
 
+    var isAttended: Bool { probe != nil || suspicion != nil }
+
+    /// When a probe or a countdown ends, or the next probe is due of a member that is watched.
+    func deadline(isWatched: Bool) -> Instant {
+        let asking = probe?.deadline ?? (isWatched ? nextProbeAt : .distantFuture)
+        return suspicion.map { min(asking, $0.deadline) } ?? asking
+    }
+
     func section(_ id: SectionID) -> Section? { sections.first { $0.id == id }?.section }
 
     func signed(_ id: SectionID) -> SignedSection? { sections.first { $0.id == id }?.signed }

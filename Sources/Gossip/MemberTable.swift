@@ -11,6 +11,9 @@ struct MemberTable: Sendable {
     /// Members alive, us included.
     private(set) var aliveCount = 0
     private(set) var deadCount = 0
+    /// Who is being probed or suspected, ascending: seldom more than a few, however many are known. Whoever is neither any
+    /// more, or gone, stays until the next look.
+    private(set) var attended: [NodeID] = []
 
     init(countMax: Int) { self.countMax = countMax }
 
@@ -59,6 +62,40 @@ struct MemberTable: Sendable {
     mutating func remove(at index: Int) {
         count(rows[index].member.state, by: -1)
         rows.remove(at: index)
+    }
+
+    // MARK: - Who wants attention
+
+    mutating func begin(_ probe: Probe, of index: Int) {
+        rows[index].probe = probe
+        attend(index)
+    }
+
+    mutating func begin(_ suspicion: Suspicion, of index: Int) {
+        rows[index].suspicion = suspicion
+        attend(index)
+    }
+
+    private mutating func attend(_ index: Int) {
+        let id = rows[index].member.id
+        let place = attended.firstIndex { $0 >= id } ?? attended.count
+        guard place == attended.count || attended[place] != id else { return }
+        attended.insert(id, at: place)
+    }
+
+    /// Where they stand, ascending; some may be so no longer.
+    var attendedIndices: [Int] { attended.compactMap { index(of: $0) } }
+
+    /// Visits those attended to; forgets whoever is not any more.
+    mutating func visitAttended(_ body: (MemberRow) -> Void) {
+        var kept = 0
+        for place in attended.indices {
+            guard let index = index(of: attended[place]), rows[index].isAttended else { continue }
+            body(rows[index])
+            attended[kept] = attended[place]
+            kept += 1
+        }
+        attended.removeLast(attended.count - kept)
     }
 
     private mutating func count(_ state: MemberState, by change: Int) {

@@ -11,7 +11,13 @@ extension Membership {
         precondition(table.liveCount == rows.count { $0.member.state.isLive }, "live count \(table.liveCount) is wrong")
         precondition(table.aliveCount == rows.count { $0.member.state == .alive }, "alive count is wrong")
         precondition(table.deadCount == rows.count { $0.member.state == .dead }, "dead count is wrong")
-        for row in rows { check(row) }
+        for row in rows {
+            check(row)
+            precondition(
+                !row.isAttended || table.attended.contains(row.member.id), "nobody attends to \(row.member.id)")
+        }
+        precondition(zip(table.attended, table.attended.dropFirst()).allSatisfy { $0 < $1 }, "attended out of order")
+        precondition(table.attended.count <= rows.count, "\(table.attended.count) are attended of \(rows.count)")
         precondition(!rows.contains { isExpelled($0.member.id) }, "an expelled member is in the table")
         precondition(expelled.count <= Self.expelledMax, "\(expelled.count) members are expelled")
         let own = rows[me]

@@ -98,8 +98,11 @@ extension Membership {
         table.setState(state, of: index)
         table.rows[index].member.incarnation = incarnation
         table.rows[index].changedAt = now
-        table.rows[index].suspicion = state == .suspect ? Suspicion(startedAt: now) : nil
-        if state == .suspect { counters.suspicions += 1 }
+        table.rows[index].suspicion = nil
+        if state == .suspect {
+            table.begin(Suspicion(startedAt: now), of: index)
+            counters.suspicions += 1
+        }
         if !state.isLive { table.rows[index].endProbe() }
         if state == .alive, before.state != .alive { table.rows[index].nextProbeAt = now }
         cachedChecksum = nil

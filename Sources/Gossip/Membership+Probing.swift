@@ -1,18 +1,19 @@
 import Primitives
 
-// Failure detection: whom to probe when, what an answer proves, and what silence does (SWIM §3.1, §4.3).
+// Failure detection, the asking side: whom to probe when, and what silence does (SWIM §3.1, §4.3).
 
 extension Membership {
     // MARK: - Time
 
     mutating func tickProbes(now: Instant, into effects: inout [GossipEffect]) {
-        for index in table.indices {
+        for index in table.attendedIndices {
             guard let probe = table.rows[index].probe, probe.deadline <= now else { continue }
             if !probe.isIndirect, askOtherwise(about: index, now: now, into: &effects) { continue }
             failProbe(of: index, now: now, into: &effects)
         }
         let successor = isSmall ? nil : successor
-        for index in table.indices where isDue(index, successor: successor, now: now) {
+        let watched = isSmall ? Array(table.indices) : (table.attendedIndices + [successor].compactMap(\.self)).sorted()
+        for index in watched where isDue(index, successor: successor, now: now) {
             startProbe(of: index, now: now, into: &effects)
         }
         if !isSmall, nextRoundAt <= now {
@@ -21,21 +22,23 @@ extension Membership {
         }
     }
 
-    /// The earliest moment that probes, suspicions or rounds want a tick.
-    var probeDeadline: Instant {
-        var deadline = Instant.distantFuture
-        let isSmall = isSmall
-        let successor = isSmall ? nil : successor
-        for index in table.indices where table.rows[index].member.state.isLive && table.rows[index].member.id != id {
-            if let probe = table.rows[index].probe {
-                deadline = min(deadline, probe.deadline)
-            } else if isSmall || index == successor || isLastChance(of: index) {
-                deadline = min(deadline, table.rows[index].nextProbeAt)
+    /// The earliest moment that probes, suspicions or rounds want a tick. In a large mesh most members want none.
+    mutating func probeDeadline() -> Instant {
+        var earliest = Instant.distantFuture
+        let watchesSuspects = isSmall || config.parts.contains(.lastChances)
+        if isSmall {
+            let me = me
+            for index in table.indices where index != me && table.rows[index].member.state.isLive {
+                earliest = min(earliest, table.rows[index].deadline(isWatched: true))
             }
-            if let suspicion = table.rows[index].suspicion { deadline = min(deadline, suspicion.deadline) }
+        } else {
+            earliest = nextRoundAt
+            if let successor { earliest = min(earliest, table.rows[successor].deadline(isWatched: true)) }
         }
-        if !isSmall { deadline = min(deadline, nextRoundAt) }
-        return deadline
+        table.visitAttended { row in
+            earliest = min(earliest, row.deadline(isWatched: watchesSuspects && row.suspicion != nil))
+        }
+        return earliest
     }
 
     /// In a small mesh the interval grows with the members beyond five, so that the traffic of a node does not.
@@ -45,7 +48,7 @@ extension Membership {
 
     /// The next interval of silence that is accepted from a peer: shaken, so that of two peers sometimes the one and
     /// sometimes the other asks, and both come to measure the path.
-    private mutating func accepted(_ interval: Duration) -> Duration {
+    mutating func accepted(_ interval: Duration) -> Duration {
         random.duration(in: interval.scaled(by: 3, over: 4)...interval.scaled(by: 5, over: 4))
     }
 
@@ -93,8 +96,8 @@ extension Membership {
         precondition(table.rows[index].probe == nil, "member \(table.rows[index].member.id) is being probed")
         let sequence = nextSequence()
         let direct = now + timeout(of: index)
-        table.rows[index].probe = Probe(
-            sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
+        let probe = Probe(sequence: sequence, sentAt: now, directDeadline: direct, verdictDeadline: direct)
+        table.begin(probe, of: index)
         counters.probes += 1
         sendPing(sequence, to: index, onStream: false, into: &effects)
         if table.rows[index].usesStream { sendPing(sequence, to: index, onStream: true, into: &effects) }
@@ -155,92 +158,6 @@ extension Membership {
         guard isSmall else { return max(config.probeInterval, accepted(smallMeshProbeInterval) / 2) }
         let age = table.rows[index].suspicion.map { now - $0.startedAt } ?? .zero
         return min(max(age, config.probeTimeoutFloor), accepted(smallMeshProbeInterval))
-    }
-
-    // MARK: - Answers
-
-    mutating func hear(_ peer: NodeID, now: Instant) {
-        // Whoever heard nobody for so long has judged nobody, and shall not judge by that time now.
-        if config.parts.contains(.patience), now - heardAnyoneAt > isolationWindow { forgive(now: now) }
-        heardAnyoneAt = now
-        guard let index = table.index(of: peer) else { return }
-        table.rows[index].heardAt = now
-        // Hearing proves one direction only: now and then we ask all the same.
-        if now - (table.rows[index].ackedAt ?? startedAt) < silenceAccepted * 10 {
-            table.rows[index].nextProbeAt = now + accepted(silenceAccepted)
-        }
-    }
-
-    mutating func handlePing(
-        _ sequence: UInt32, news: [News], from source: Source, into effects: inout [GossipEffect]
-    ) {
-        let isContradicted = merge(news, from: source, into: &effects)
-        let isIntroduced = news.contains { if case .rumor(let rumor) = $0 { rumor.id == source.peer } else { false } }
-        var told = companions(for: source.peer, withOwn: isContradicted || isIntroduced)
-        // Nobody moves fast: now and then an answer says where we stand, and the others leave room.
-        if told.isEmpty, random.chance(1, in: isSmall ? 16 : 4) { told.append(.coordinate(ownCoordinate)) }
-        told += rides(to: source.peer, beside: told)
-        let ack = Message.ack(sequence: sequence, checksum: checksum, news: told)
-        send(ack.encoded(), to: source, into: &effects)
-    }
-
-    mutating func handleAck(
-        _ sequence: UInt32, checksum: UInt64, news: [News], from source: Source, into effects: inout [GossipEffect]
-    ) {
-        if let index = table.index(of: source.peer) { acknowledge(index, sequence: sequence, by: source) }
-        for relay in relays where relay.sequence == sequence && relay.target == source.peer {
-            let answer = Message.indirectAck(sequence: relay.requesterSequence)
-            send(answer.encoded(), to: relay.requester, at: relay.requesterEndpoint, into: &effects)
-        }
-        relays.removeAll { $0.sequence == sequence && $0.target == source.peer }
-        if merge(news, from: source, into: &effects) { introduce(to: source, into: &effects) }
-        if checksum != self.checksum { offerDigest(to: source, into: &effects) }
-    }
-
-    /// A stream's answer measures no path: it may have waited for a connection.
-    private mutating func acknowledge(_ index: Int, sequence: UInt32, by source: Source) {
-        let now = source.now
-        if let sentAt = table.rows[index].probe?.sentAt(sequence) {
-            counters.acks += 1
-            table.rows[index].ackedAt = now
-            table.rows[index].usesStream = source.isStream
-            health.improve()
-            table.rows[index].endProbe()
-            if !source.isStream { measure(now - sentAt, to: index) }
-            table.rows[index].nextProbeAt = now + accepted(silenceAccepted)
-        } else if let late = table.rows[index].lateProbe, late.sequence == sequence, !source.isStream {
-            table.rows[index].usesStream = false
-            table.rows[index].ackedAt = now
-            measure(now - late.sentAt, to: index)
-        }
-    }
-
-    private mutating func measure(_ sample: Duration, to index: Int) {
-        table.rows[index].roundTrip.record(sample)
-        table.rows[index].lateProbe = nil
-        guard let place = table.rows[index].coordinate else { return }
-        ownCoordinate.update(roundTrip: table.rows[index].roundTrip.median, to: place, random: &random)
-    }
-
-    /// The target answered one of our proxies.
-    mutating func handleIndirectAck(_ sequence: UInt32, from source: Source, into effects: inout [GossipEffect]) {
-        guard let index = probe(sequence, askedOf: source.peer) else { return }
-        counters.acks += 1
-        table.rows[index].endProbe()
-        table.rows[index].nextProbeAt = source.now + accepted(silenceAccepted)
-    }
-
-    mutating func handleNack(_ sequence: UInt32, from source: Source) {
-        guard let index = probe(sequence, askedOf: source.peer) else { return }
-        table.rows[index].probe?.owing.removeAll { $0 == source.peer }
-    }
-
-    /// The member whose current probe has this number and asked that proxy.
-    private func probe(_ sequence: UInt32, askedOf proxy: NodeID) -> Int? {
-        table.indices.first {
-            guard let probe = table.rows[$0].probe, probe.sequence == sequence else { return false }
-            return probe.proxies.contains(proxy)
-        }
     }
 
     mutating func sendPing(

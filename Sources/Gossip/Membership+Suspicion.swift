@@ -28,13 +28,13 @@ extension Membership {
 
     /// A state changed somewhere, and with it who counts as an accuser and who can be expected to confirm.
     mutating func reviewSuspicions() {
-        for index in table.indices where table.rows[index].suspicion != nil {
+        for index in table.attendedIndices where table.rows[index].suspicion != nil {
             setVerdictDeadline(of: index)
         }
     }
 
     mutating func tickSuspicions(now: Instant, into effects: inout [GossipEffect]) {
-        for index in table.indices {
+        for index in table.attendedIndices {
             guard let suspicion = table.rows[index].suspicion, suspicion.deadline <= now else { continue }
             let isPatient = config.parts.contains(.patience)
             if isPatient, isHeardUnderSuspicion(index) {

@@ -231,7 +231,7 @@ package struct Membership: Sendable {
     }
 
     mutating func updateDeadline() {
-        var deadline = min(probeDeadline, tellingDeadline)
+        var deadline = min(probeDeadline(), tellingDeadline)
         for relay in relays { deadline = min(deadline, relay.deadline) }
         if hasContacts { deadline = min(deadline, nextContactAt) }
         if !dissemination.isEmpty { deadline = min(deadline, gossipAt) }

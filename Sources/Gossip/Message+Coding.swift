@@ -8,13 +8,12 @@ import Primitives
 ///     indirect ack  4 | sequence
 ///     nack          5 | sequence
 ///     gossip        6 | news*
-///     digest        7 | purpose:1 | first:16 | last:16 | entry*
+///     digest        7 | the rest in Digest+Coding.swift
 ///
 ///     rumor         1 | id:16 | flags:1 | epoch | nonce:4 | counter | [name | endpoint:18 | signature:64]
 ///     section       2 | owner:16 | section:1 | epoch | version | bytes | signature:64
 ///     coordinate    3 | 4 components:4 | height:4 | error:2
 ///     told section  4 | section:1 | epoch | version | bytes
-///     entry         id:16 | flags:1 | epoch | nonce:4 | counter | count | (section:1 | epoch | version)*
 ///
 /// flags: bits 0-1 state, bit 2 personal accusation, bit 3 name and endpoint follow; the others are zero.
 enum MessageKind: UInt8 {
@@ -59,7 +58,9 @@ extension Message {
         case .gossip(let news):
             writer.write(MessageKind.gossip.rawValue)
             for item in news { writer.write(item) }
-        case .digest(let digest): writer.write(digest)
+        case .digest(let digest):
+            writer.write(MessageKind.digest.rawValue)
+            writer.write(digest)
         }
         return writer.bytes
     }
@@ -126,24 +127,6 @@ extension ByteWriter {
         }
     }
 
-    mutating func write(_ entry: Digest.Entry) {
-        write(entry.id)
-        write(entry.state.rawValue)
-        write(entry.incarnation)
-        writeArray(entry.sections) { writer, item in
-            writer.write(item.section.value)
-            writer.write(item.stamp)
-        }
-    }
-
-    fileprivate mutating func write(_ digest: Digest) {
-        write(MessageKind.digest.rawValue)
-        write(digest.purpose.rawValue)
-        write(digest.first)
-        write(digest.last)
-        for entry in digest.entries { write(entry) }
-    }
-
     mutating func write(_ incarnation: Incarnation) {
         writeVarint(incarnation.bootEpoch)
         write(incarnation.nonce)
@@ -208,36 +191,7 @@ extension ByteReader {
             bytes: try readBlob(limit: Section.bytesMax))
     }
 
-    fileprivate mutating func readDigest() throws(DecodeError) -> Digest {
-        guard let purpose = Digest.Purpose(rawValue: try readUInt8()) else { throw .invalid("digest purpose") }
-        let first = try readNodeID()
-        let last = try readNodeID()
-        guard first <= last else { throw .invalid("digest range") }
-        var entries: [Digest.Entry] = []
-        while remaining > 0 {
-            let entry = try readDigestEntry()
-            guard first <= entry.id, entry.id <= last, entries.last.map({ $0.id < entry.id }) ?? true else {
-                throw .invalid("digest order")
-            }
-            entries.append(entry)
-        }
-        return Digest(purpose: purpose, first: first, last: last, entries: entries)
-    }
-
-    private mutating func readDigestEntry() throws(DecodeError) -> Digest.Entry {
-        let id = try readNodeID()
-        guard let state = MemberState(rawValue: try readUInt8()) else { throw .invalid("member state") }
-        let incarnation = try readIncarnation()
-        var sections: [Digest.SectionEntry] = []
-        for _ in 0..<(try readCount(limit: Section.countMax)) {
-            let section = SectionID(value: try readUInt8())
-            guard sections.last.map({ $0.section < section }) ?? true else { throw .invalid("section order") }
-            sections.append(Digest.SectionEntry(section: section, stamp: try readStamp()))
-        }
-        return Digest.Entry(id: id, incarnation: incarnation, state: state, sections: sections)
-    }
-
-    private mutating func readIncarnation() throws(DecodeError) -> Incarnation {
+    mutating func readIncarnation() throws(DecodeError) -> Incarnation {
         let bootEpoch = try readVarint()
         let nonce = try readUInt32()
         guard bootEpoch <= Incarnation.bootEpochMax, let counter = UInt32(exactly: try readVarint()) else {
@@ -246,7 +200,7 @@ extension ByteReader {
         return Incarnation(bootEpoch: bootEpoch, nonce: nonce, counter: counter)
     }
 
-    private mutating func readStamp() throws(DecodeError) -> SectionStamp {
+    mutating func readStamp() throws(DecodeError) -> SectionStamp {
         let stamp = SectionStamp(bootEpoch: try readVarint(), version: try readVarint())
         guard stamp.bootEpoch <= Incarnation.bootEpochMax, stamp.version <= Section.versionMax else {
             throw .invalid("section stamp")
