@@ -4,8 +4,6 @@ import Testing
 
 @Suite("Sections")
 struct SectionTests {
-    static let health = SectionID(value: 2)
-
     @Test("a published section reaches all of five within 2 s and all of fifty within 3 s", arguments: [5, 50])
     func spread(count: Int) {
         var spans: [Duration] = []
@@ -16,12 +14,12 @@ struct SectionTests {
             mesh.run(.seconds(10))
             let owner = seed % count
             let start = mesh.now
-            publish(Array("seed \(seed)".utf8), at: owner, of: &mesh)
+            mesh.publish(Array("seed \(seed)".utf8), at: owner)
             mesh.run(.seconds(20))
             for observer in 0..<count where observer != owner {
                 let event = mesh.events.first {
                     $0.observer == observer && $0.at >= start
-                        && $0.effect == .sectionChanged(Self.health, of: TestMesh.id(owner))
+                        && $0.effect == .sectionChanged(TestMesh.health, of: TestMesh.id(owner))
                 }
                 guard let event else {
                     Issue.record("seed \(seed): n\(observer + 1) never received the section")
@@ -43,7 +41,7 @@ struct SectionTests {
         mesh.run(.seconds(10))
         mesh.resetTraffic()
         for round in 0..<20 {
-            for number in 0..<count { publish(Array(repeating: UInt8(round), count: 200), at: number, of: &mesh) }
+            for number in 0..<count { mesh.publish(Array(repeating: UInt8(round), count: 200), at: number) }
             mesh.run(.seconds(1))
         }
         let rate = mesh.bytesPerSecond(over: .seconds(20))
@@ -62,17 +60,19 @@ struct SectionTests {
             mesh.run(.seconds(5))
             var newest: [UInt64] = Array(repeating: 0, count: 5)
             for round in 0..<60 {
-                publish([UInt8(round)], at: 0, of: &mesh)
+                mesh.publish([UInt8(round)], at: 0)
                 mesh.run(.milliseconds(100))
                 for observer in 1..<5 {
-                    guard let section = mesh.core(observer).section(Self.health, of: TestMesh.id(0)) else { continue }
+                    guard let section = mesh.core(observer).section(TestMesh.health, of: TestMesh.id(0)) else {
+                        continue
+                    }
                     #expect(section.version >= newest[observer], "seed \(seed)")
                     #expect(section.bytes == [UInt8(section.version - 1)])
                     newest[observer] = section.version
                 }
             }
             let all = mesh.run(atMost: .seconds(20)) { mesh in
-                (1..<5).allSatisfy { mesh.core($0).section(Self.health, of: TestMesh.id(0))?.version == 60 }
+                (1..<5).allSatisfy { mesh.core($0).section(TestMesh.health, of: TestMesh.id(0))?.version == 60 }
             }
             #expect(all != nil, "seed \(seed)")
         }
@@ -83,14 +83,14 @@ struct SectionTests {
         var mesh = TestMesh(count: 5, seed: 2)
         mesh.run(.seconds(3))
         for round in 0..<5 {
-            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.publish([UInt8(round)], at: 0)
             mesh.run(.seconds(1))
         }
         mesh.crash(0)
         mesh.run(.seconds(3))
         mesh.restart(0)
-        publish([77], at: 0, of: &mesh)
-        #expect(mesh.run(atMost: .seconds(2)) { Self.everyoneHolds([77], of: 0, $0) } != nil)
+        mesh.publish([77], at: 0)
+        #expect(mesh.run(atMost: .seconds(2)) { $0.everyoneHolds([77], of: 0) } != nil)
     }
 
     @Test("an owner restored to an older disk publishes past what others hold")
@@ -98,14 +98,14 @@ struct SectionTests {
         var mesh = TestMesh(count: 5, seed: 2)
         mesh.restart(0, epoch: 50)
         for round in 0..<5 {
-            publish([UInt8(round)], at: 0, of: &mesh)
+            mesh.publish([UInt8(round)], at: 0)
             mesh.run(.seconds(1))
         }
         mesh.crash(0)
         mesh.run(.seconds(3))
         mesh.restart(0, epoch: 2)
-        publish([88], at: 0, of: &mesh)
-        #expect(mesh.run(atMost: .seconds(4)) { Self.everyoneHolds([88], of: 0, $0) } != nil)
+        mesh.publish([88], at: 0)
+        #expect(mesh.run(atMost: .seconds(4)) { $0.everyoneHolds([88], of: 0) } != nil)
     }
 
     @Test("a member that joins late receives every section, large ones in several payloads")
@@ -113,13 +113,13 @@ struct SectionTests {
         var mesh = TestMesh(count: 20, seed: 2)
         mesh.crash(19)
         for number in 0..<19 {
-            publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number, of: &mesh)
+            mesh.publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number)
         }
         mesh.run(.seconds(20))
         mesh.restart(19)
         let span = mesh.run(atMost: .seconds(10)) { mesh in
             (0..<19).allSatisfy {
-                mesh.core(19).section(Self.health, of: TestMesh.id($0))?.bytes.count == Section.bytesMax
+                mesh.core(19).section(TestMesh.health, of: TestMesh.id($0))?.bytes.count == Section.bytesMax
             }
         }
         #expect(span != nil)
@@ -131,76 +131,12 @@ struct SectionTests {
         mesh.run(.seconds(5))
         mesh.partition([0, 1], from: [2, 3, 4])
         mesh.run(.seconds(20))
-        for number in 0..<5 { publish([UInt8(100 + number)], at: number, of: &mesh) }
+        for number in 0..<5 { mesh.publish([UInt8(100 + number)], at: number) }
         mesh.run(.seconds(20))
         mesh.heal()
         let span = mesh.run(atMost: .seconds(5)) { mesh in
-            (0..<5).allSatisfy { Self.everyoneHolds([UInt8(100 + $0)], of: $0, mesh) }
+            (0..<5).allSatisfy { mesh.everyoneHolds([UInt8(100 + $0)], of: $0) }
         }
         #expect(span != nil)
-    }
-
-    @Test(
-        "what changes after a quiet time is known at once, three times in a row; then at a pace, and always the newest")
-    func pace() {
-        var mesh = TestMesh(count: 20, seed: 4)
-        mesh.run(.seconds(10))
-        publish([0], at: 0, of: &mesh)
-        mesh.run(.seconds(1))
-        for round in 1...3 {
-            publish([UInt8(round)], at: 0, of: &mesh)
-            mesh.run(.milliseconds(250))
-            #expect(Self.everyoneHolds([UInt8(round)], of: 0, mesh), "round \(round)")
-        }
-        mesh.recordsPayloads = true
-        let sent = mesh.payloads.count
-        for round in 4...20 {
-            publish([UInt8(round)], at: 0, of: &mesh)
-            mesh.run(.milliseconds(10))
-        }
-        #expect(!Self.everyoneHolds([20], of: 0, mesh))
-        #expect(mesh.run(atMost: .seconds(3)) { Self.everyoneHolds([20], of: 0, $0) } != nil)
-        let tellings = mesh.payloads[sent...].count { $0.starts(with: [6, 4]) }
-        #expect(tellings == 19, "\(tellings) datagrams for 17 changes")
-    }
-
-    @Test("a section that stands still is signed, and others pass it on to whom its owner does not reach")
-    func standing() {
-        var mesh = TestMesh(count: 5, seed: 6)
-        mesh.run(.seconds(10))
-        mesh.cut(from: 0, to: 1)
-        mesh.cut(from: 1, to: 0)
-        for round in 0..<4 {
-            publish([UInt8(round)], at: 0, of: &mesh)
-            mesh.run(.seconds(1))
-        }
-        #expect(mesh.core(2).section(Self.health, of: TestMesh.id(0))?.bytes == [3])
-        #expect(
-            mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes == [0], "the first was signed, the last not")
-        #expect(mesh.run(atMost: .seconds(9)) { Self.everyoneHolds([3], of: 0, $0) } != nil)
-    }
-
-    @Test("a section that never stands still is passed on all the same, a minute old at most")
-    func restless() {
-        var mesh = TestMesh(count: 5, seed: 6)
-        mesh.run(.seconds(10))
-        mesh.cut(from: 0, to: 1)
-        mesh.cut(from: 1, to: 0)
-        var oldest = 0
-        for round in 0..<150 {
-            publish([UInt8(round)], at: 0, of: &mesh)
-            mesh.run(.seconds(1))
-            let held = mesh.core(1).section(Self.health, of: TestMesh.id(0))?.bytes.first
-            if let held { oldest = max(oldest, round - Int(held)) }
-        }
-        #expect((30...65).contains(oldest), "\(oldest) s")
-    }
-
-    private func publish(_ bytes: [UInt8], at number: Int, of mesh: inout TestMesh) {
-        mesh.input(number) { core, now, _ in core.publish(Self.health, bytes: bytes, now: now) }
-    }
-
-    private static func everyoneHolds(_ bytes: [UInt8], of owner: Int, _ mesh: TestMesh) -> Bool {
-        mesh.nodes.indices.allSatisfy { mesh.core($0).section(health, of: TestMesh.id(owner))?.bytes == bytes }
     }
 }

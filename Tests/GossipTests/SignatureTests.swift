@@ -121,27 +121,57 @@ struct SignatureTests {
     @Test("what a member says in person is stored as its own, whoever it speaks of")
     func toldSection() {
         var mesh = settledMesh()
-        var writer = ByteWriter()
-        writer.write(UInt8(6))
-        writer.write(UInt8(4))
-        writer.write(Self.state.value)
-        writer.writeVarint(mesh.core(4).incarnation.bootEpoch)
-        writer.writeVarint(1)
-        writer.write([1, 2, 3] as [UInt8])
-        mesh.input(0) { $0.handle(writer.bytes, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
+        let payload = told(mesh.core(4).incarnation.bootEpoch, version: 1)
+        mesh.input(0) { $0.handle(payload, from: TestMesh.id(4), at: TestMesh.endpoint(4), now: $1, into: &$2) }
         #expect(mesh.core(0).section(Self.state, of: TestMesh.id(4))?.bytes == [1, 2, 3])
         mesh.run(.seconds(10))
         #expect(mesh.core(1).section(Self.state, of: TestMesh.id(4)) == nil, "it was passed on without proof")
     }
 
+    @Test("what is known is reported once, told twice or signed later, and an older content never comes back")
+    func reportedOnce() {
+        var mesh = settledMesh()
+        let epoch = mesh.core(2).incarnation.bootEpoch
+        let new = [told(epoch, version: 2), told(epoch, version: 2), section(of: 2, bootEpoch: epoch, version: 2)]
+        let old = [told(epoch, version: 1), section(of: 2, bootEpoch: epoch, version: 1)]
+        for payload in new + old {
+            mesh.input(0) { $0.handle(payload, from: TestMesh.id(2), at: TestMesh.endpoint(2), now: $1, into: &$2) }
+        }
+        let changed = GossipEffect.sectionChanged(Self.state, of: TestMesh.id(2))
+        #expect(mesh.events.count { $0.observer == 0 && $0.effect == changed } == 1)
+        #expect(mesh.core(0).section(Self.state, of: TestMesh.id(2))?.version == 2)
+    }
+
+    @Test("a section of another life than the one that is known is not taken, told or signed")
+    func otherLife() {
+        var mesh = settledMesh()
+        let epoch = mesh.core(2).incarnation.bootEpoch
+        for other in [epoch - 1, epoch + 1] {
+            for payload in [told(other, version: 2), section(of: 2, bootEpoch: other, version: 2)] {
+                mesh.input(0) { $0.handle(payload, from: TestMesh.id(2), at: TestMesh.endpoint(2), now: $1, into: &$2) }
+            }
+        }
+        #expect(mesh.core(0).section(Self.state, of: TestMesh.id(2)) == nil)
+    }
+
     private static let state = SectionID(value: 9)
 
-    private func section(of owner: Int, bootEpoch: UInt64, signedBy signer: Int? = nil) -> [UInt8] {
+    private func told(_ bootEpoch: UInt64, version: UInt64) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.writeRaw([6, 4, Self.state.value])
+        writer.writeVarint(bootEpoch)
+        writer.writeVarint(version)
+        writer.write([1, 2, 3] as [UInt8])
+        return writer.bytes
+    }
+
+    private func section(of owner: Int, bootEpoch: UInt64, version: UInt64 = 1, signedBy signer: Int? = nil) -> [UInt8]
+    {
         var statement = ByteWriter()
         statement.write(TestMesh.id(owner))
         statement.write(Self.state.value)
         statement.writeVarint(bootEpoch)
-        statement.writeVarint(1)
+        statement.writeVarint(version)
         statement.write([1, 2, 3] as [UInt8])
         let notary = TestMesh.signature(of: [2] + statement.bytes, by: TestMesh.id(signer ?? owner))
         return [6, 2] + statement.bytes + notary

@@ -88,4 +88,16 @@ extension TestMesh {
     func bytesPerSecond(over span: Duration) -> Double {
         Double(nodes.reduce(0) { $0 + $1.bytesSent }) / Double(nodes.count) / span.inSeconds
     }
+
+    // MARK: - Sections
+
+    static let health = SectionID(value: 2)
+
+    mutating func publish(_ bytes: [UInt8], at number: Int) {
+        input(number) { core, now, _ in core.publish(Self.health, bytes: bytes, now: now) }
+    }
+
+    func everyoneHolds(_ bytes: [UInt8], of owner: Int) -> Bool {
+        nodes.indices.allSatisfy { core($0).section(Self.health, of: Self.id(owner))?.bytes == bytes }
+    }
 }

@@ -38,6 +38,26 @@ struct TopicTests {
         #expect(mesh.broadcasts.map(\.count) == [1, 1, 0])
     }
 
+    @Test("a node that left, or halted, tells nobody, itself included; and nobody tells one that is dead")
+    func gone() throws {
+        var mesh = try Self.makeMesh()
+        mesh.give(.diskFailed("test: the disk is gone"), to: 2)
+        mesh.letters = []
+        mesh.give(.broadcast(try Self.news("from one that halted")), to: 2)
+        #expect(mesh.letters.isEmpty)
+        mesh.give(.leave, to: 1)
+        mesh.letters = []
+        mesh.give(.broadcast(try Self.news("from one that left")), to: 1)
+        #expect(mesh.letters.isEmpty)
+        #expect(mesh.broadcasts.map(\.count) == [0, 0, 0])
+
+        mesh = try Self.makeMesh()
+        mesh.run(for: .seconds(6)) { $0.from != 2 && $0.to != 2 }
+        mesh.letters = []
+        mesh.give(.broadcast(try Self.news("to whoever lives")), to: 0)
+        #expect(mesh.letters.map(\.to) == [1])
+    }
+
     @Test("events of a durable topic, published on all nodes at once, stand on all nodes in one order")
     func ordered() throws {
         var mesh = try Self.makeMesh()

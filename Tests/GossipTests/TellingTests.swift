@@ -1,0 +1,77 @@
+import Gossip
+import Primitives
+import Testing
+
+@Suite("Sections that never stand still")
+struct TellingTests {
+    @Test(
+        "what changes after a quiet time is known at once, three times in a row; then at a pace, and always the newest")
+    func pace() {
+        var mesh = TestMesh(count: 20, seed: 4)
+        mesh.run(.seconds(10))
+        mesh.publish([0], at: 0)
+        mesh.run(.seconds(1))
+        for round in 1...3 {
+            mesh.publish([UInt8(round)], at: 0)
+            mesh.run(.milliseconds(250))
+            #expect(mesh.everyoneHolds([UInt8(round)], of: 0), "round \(round)")
+        }
+        mesh.recordsPayloads = true
+        let sent = mesh.payloads.count
+        for round in 4...20 {
+            mesh.publish([UInt8(round)], at: 0)
+            mesh.run(.milliseconds(10))
+        }
+        #expect(!mesh.everyoneHolds([20], of: 0))
+        #expect(mesh.run(atMost: .seconds(3)) { $0.everyoneHolds([20], of: 0) } != nil)
+        let tellings = mesh.payloads[sent...].count { $0.starts(with: [6, 4]) }
+        #expect(tellings == 19, "\(tellings) datagrams for 17 changes")
+    }
+
+    @Test("a section that stands still is signed, and others pass it on to whom its owner does not reach")
+    func standing() {
+        var mesh = TestMesh(count: 5, seed: 6)
+        mesh.run(.seconds(10))
+        mesh.cut(from: 0, to: 1)
+        mesh.cut(from: 1, to: 0)
+        for round in 0..<4 {
+            mesh.publish([UInt8(round)], at: 0)
+            mesh.run(.seconds(1))
+        }
+        #expect(mesh.core(2).section(TestMesh.health, of: TestMesh.id(0))?.bytes == [3])
+        #expect(
+            mesh.core(1).section(TestMesh.health, of: TestMesh.id(0))?.bytes == [0],
+            "the first was signed, the last not")
+        #expect(mesh.run(atMost: .seconds(9)) { $0.everyoneHolds([3], of: 0) } != nil)
+    }
+
+    @Test("a section that never stands still is passed on all the same, a minute old at most")
+    func restless() {
+        var mesh = TestMesh(count: 5, seed: 6)
+        mesh.run(.seconds(10))
+        mesh.cut(from: 0, to: 1)
+        mesh.cut(from: 1, to: 0)
+        var oldest = 0
+        for round in 0..<150 {
+            mesh.publish([UInt8(round)], at: 0)
+            mesh.run(.seconds(1))
+            let held = mesh.core(1).section(TestMesh.health, of: TestMesh.id(0))?.bytes.first
+            if let held { oldest = max(oldest, round - Int(held)) }
+        }
+        #expect((30...65).contains(oldest), "\(oldest) s")
+    }
+
+    @Test("what rides on a probe leaves it as small as probes have to be")
+    func rideSize() {
+        var mesh = TestMesh(count: 5, seed: 10)
+        mesh.run(.seconds(10))
+        mesh.recordsPayloads = true
+        for round in 0..<20 {
+            mesh.publish(Array(repeating: UInt8(round), count: 300), at: 0)
+            mesh.run(.seconds(1))
+        }
+        let probes = mesh.payloads.filter { $0[0] == 1 || $0[0] == 2 }
+        #expect(probes.allSatisfy { $0.count <= GossipConfig().probePayloadBytesMax })
+        #expect(probes.count > 100)
+    }
+}
