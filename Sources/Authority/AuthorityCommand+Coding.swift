@@ -28,6 +28,8 @@ extension AuthorityCommand {
         case activateSecret = 22
         case retireSecrets = 23
         case publishEvent = 24
+        case putSealedValue = 25
+        case resealValue = 26
     }
 
     private var tag: Tag {
@@ -56,6 +58,8 @@ extension AuthorityCommand {
         case .activateSecret: .activateSecret
         case .retireSecrets: .retireSecrets
         case .publishEvent: .publishEvent
+        case .putSealedValue: .putSealedValue
+        case .resealValue: .resealValue
         }
     }
 
@@ -108,6 +112,17 @@ extension AuthorityCommand {
             writer.write(topic)
             writer.write(bytes)
             writer.write(author)
+        case .putSealedValue(let key, let epoch, let sealed, let condition, let author):
+            writer.write(key)
+            writer.write(epoch)
+            writer.write(sealed)
+            writer.write(condition)
+            writer.write(author)
+        case .resealValue(let key, let revision, let epoch, let sealed):
+            writer.write(key)
+            writer.write(revision)
+            writer.write(epoch)
+            writer.write(sealed)
         }
     }
 
@@ -159,6 +174,16 @@ extension AuthorityCommand {
                 topic: try reader.readText(TopicName.self),
                 bytes: try reader.readBlob(limit: 2 * AuthorityLimits.standard.eventBytes),
                 author: try reader.readText(UserName.self))
+        case .putSealedValue:
+            self = .putSealedValue(
+                key: try reader.readText(ValueKey.self), epoch: try reader.readUInt32(),
+                sealed: try reader.readBlob(limit: 2 * AuthorityLimits.standard.valueBytes),
+                condition: try reader.readCondition(), author: try reader.readText(UserName.self))
+        case .resealValue:
+            self = .resealValue(
+                key: try reader.readText(ValueKey.self), revision: try reader.readLogIndex(),
+                epoch: try reader.readUInt32(),
+                sealed: try reader.readBlob(limit: 2 * AuthorityLimits.standard.valueBytes))
         }
     }
 }

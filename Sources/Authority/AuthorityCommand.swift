@@ -32,6 +32,11 @@ package enum AuthorityCommand: Hashable, Sendable {
 
     case putValue(key: ValueKey, value: [UInt8], condition: ValueCondition, author: UserName)
     case deleteValue(key: ValueKey, condition: ValueCondition)
+    /// As `putValue`, sealed by a core node under the data key of this epoch; refused unless that is the active one, so that
+    /// no value comes under a key that is on its way out. Needs `FeatureLevel.sealedValues`.
+    case putSealedValue(key: ValueKey, epoch: UInt32, sealed: [UInt8], condition: ValueCondition, author: UserName)
+    /// The same value under the active epoch, if it is still of this revision, which it keeps. `FeatureLevel.sealedValues`.
+    case resealValue(key: ValueKey, revision: LogIndex, epoch: UInt32, sealed: [UInt8])
 
     /// Grants a lock if it is free or has expired; see `LockTable`. Locks need `FeatureLevel.locks`.
     case acquireLock(LockRequest)

@@ -68,7 +68,7 @@ extension Refusal {
         .malformed, .userExists, .unknownUser, .adminRequired, .passwordChanged, .idTaken, .unknownSession,
         .sessionExpired, .refreshReused, .unknownKey, .unknownValue, .tooLarge, .limitReached, .clockNotSet,
         .clockNotAhead, .staleSequence, .clientExpired, .notHolding, .rosterChanged, .unsigned,
-        .unknownToken, .nameTaken, .unknownMember, .lastCore,
+        .unknownToken, .nameTaken, .unknownMember, .lastCore, .epochNotActive,
     ]
     private static let conditionFailedTag: UInt8 = 255
     private static let lockHeldTag: UInt8 = 254

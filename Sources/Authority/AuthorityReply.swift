@@ -87,4 +87,6 @@ package enum Refusal: Hashable, Sendable {
     case unknownMember
     /// Without that node nobody could sign records any more.
     case lastCore
+    /// The value was sealed under another data key than the active one. Seal it again.
+    case epochNotActive
 }

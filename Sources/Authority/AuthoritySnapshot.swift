@@ -9,12 +9,16 @@ package enum AuthoritySnapshot {
     static let rosterVersion: UInt8 = 2
     /// The same, followed by the topics.
     static let topicsVersion: UInt8 = 3
+    /// The same, followed by the epochs under which values are sealed.
+    static let sealedVersion: UInt8 = 4
 
     package static func encode(_ state: AuthorityState) -> [UInt8] {
         var writer = ByteWriter(
             capacity: 256 * (state.sessions.count + state.users.count) + state.values.bytesTotal
                 + state.topics.bytesTotal)
-        writer.write(state.hasTopics ? topicsVersion : state.hasRoster ? rosterVersion : version)
+        writer.write(
+            state.hasSealedValues
+                ? sealedVersion : state.hasTopics ? topicsVersion : state.hasRoster ? rosterVersion : version)
         state.encode(into: &writer)
         return writer.bytes
     }
@@ -25,7 +29,7 @@ package enum AuthoritySnapshot {
     ) throws(DecodeError) -> AuthorityState {
         var reader = ByteReader(bytes)
         let found = try reader.readUInt8()
-        guard (version...topicsVersion).contains(found) else { throw .invalid("snapshot version") }
+        guard (version...sealedVersion).contains(found) else { throw .invalid("snapshot version") }
         let state = try AuthorityState(from: &reader, limits: limits, version: found)
         try reader.expectEnd()
         if let violation = state.violation { throw .invalid(violation) }

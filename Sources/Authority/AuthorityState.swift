@@ -114,12 +114,22 @@ package struct AuthorityState: Sendable {
         case .retireSigningKey(let id): signingKeys.retire(id)
         case .putValue(_, _, let condition, _) where !holds(condition) && !planted(.fencingUnchecked):
             .refused(.notHolding)
+        case .putSealedValue(_, let epoch, _, _, _) where epoch != roster.secrets.active: .refused(.epochNotActive)
+        case .resealValue(_, _, let epoch, _) where epoch != roster.secrets.active: .refused(.epochNotActive)
+        case .putSealedValue(_, _, _, let condition, _) where !holds(condition): .refused(.notHolding)
         case .deleteValue(_, let condition) where !holds(condition): .refused(.notHolding)
         case .putValue(let key, let bytes, let condition, let author):
             values.put(
-                StoredValue(bytes: bytes, revision: appliedIndex, changedAt: clock.unixNow, author: author),
+                StoredValue(bytes: bytes, epoch: 0, revision: appliedIndex, changedAt: clock.unixNow, author: author),
                 for: key, condition: condition, limits: limits)
         case .deleteValue(let key, let condition): values.delete(key, condition: condition)
+        case .putSealedValue(let key, let epoch, let sealed, let condition, let author):
+            values.put(
+                StoredValue(
+                    bytes: sealed, epoch: epoch, revision: appliedIndex, changedAt: clock.unixNow, author: author),
+                for: key, condition: condition, limits: limits)
+        case .resealValue(let key, let revision, let epoch, let sealed):
+            values.reseal(key, of: revision, epoch: epoch, sealed: sealed)
         case .acquireLock(let request):
             locks.acquire(request, at: appliedIndex, now: clock.now, limits: limits)
         case .renewLock(let name, let token, let lifetime):
@@ -198,13 +208,15 @@ extension AuthorityState {
         locks.encode(into: &writer)
         writer.write(featureLevel.value)
         clients.encode(into: &writer)
-        if hasRoster || hasTopics { roster.encode(into: &writer) }
-        if hasTopics { topics.encode(into: &writer) }
+        if hasRoster || hasTopics || hasSealedValues { roster.encode(into: &writer) }
+        if hasTopics || hasSealedValues { topics.encode(into: &writer) }
+        if hasSealedValues { values.encodeEpochs(into: &writer) }
     }
 
     /// What no program before `FeatureLevel.secrets` can read is written only once it means something.
     var hasRoster: Bool { roster != RosterTable() }
     var hasTopics: Bool { topics != TopicTable() }
+    var hasSealedValues: Bool { values.sealedCount > 0 }
 
     init(from reader: inout ByteReader, limits: AuthorityLimits, version: UInt8) throws(DecodeError) {
         self.init(limits: limits)
@@ -220,6 +232,7 @@ extension AuthorityState {
         clients = try ClientTable(from: &reader, limits: limits)
         if version >= AuthoritySnapshot.rosterVersion { roster = try RosterTable(from: &reader) }
         if version >= AuthoritySnapshot.topicsVersion { topics = try TopicTable(from: &reader, limits: limits) }
+        if version >= AuthoritySnapshot.sealedVersion { try values.readEpochs(from: &reader) }
         if planted(.snapshotForgetsClients) { clients = ClientTable() }
         if planted(.snapshotForgetsLocks) { locks = LockTable() }
         if planted(.snapshotForgetsSessions) { sessions = SessionTable() }

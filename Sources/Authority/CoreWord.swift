@@ -62,7 +62,7 @@ extension AuthorityCommand {
             true
         case .revokeSession, .revokeAllSessions, .expireSessions, .revokeAPIKey, .retireSigningKey, .putValue,
             .deleteValue, .acquireLock, .renewLock, .releaseLock, .expireLocks, .anchorClock, .changeRoster,
-            .activateSecret, .retireSecrets, .publishEvent:
+            .activateSecret, .retireSecrets, .publishEvent, .putSealedValue, .resealValue:
             false
         }
     }

@@ -14,8 +14,10 @@ extension FeatureLevel {
     package static let topics = FeatureLevel(4)
     /// What makes people able to sign in counts only with a core node's word (`CoreWord`).
     package static let coreWords = FeatureLevel(5)
+    /// Values that core nodes seal, and data keys that change with the cluster's secret.
+    package static let sealedValues = FeatureLevel(6)
     /// What this program understands.
-    package static let current = coreWords
+    package static let current = sealedValues
 }
 
 extension AuthorityCommand {
@@ -25,6 +27,7 @@ extension AuthorityCommand {
         case .changeRoster(let signed): signed.record.requiredLevel
         case .activateSecret, .retireSecrets: .secrets
         case .publishEvent: .topics
+        case .putSealedValue, .resealValue: .sealedValues
         case .putValue(_, _, let condition, _), .deleteValue(_, let condition): condition.requiredLevel
         case .createUser, .setPassword, .setRole, .removeUser, .grantSession, .rotateRefresh, .revokeSession,
             .revokeAllSessions, .expireSessions, .createAPIKey, .revokeAPIKey, .publishSigningKey, .retireSigningKey,
@@ -37,7 +40,7 @@ extension AuthorityCommand {
 extension RosterRecord {
     fileprivate var requiredLevel: FeatureLevel {
         switch self {
-        case .rotateSecret: .secrets
+        case .rotateSecret(let rotation): rotation.dataKey == nil ? .secrets : .sealedValues
         case .issueToken, .revokeToken, .admit, .revoke: .roster
         }
     }

@@ -21,7 +21,9 @@ package struct SecretTable: Hashable, Sendable {
     package var isRetiring: Bool { oldest < active }
 
     mutating func rotate(_ rotation: SecretRotation) -> AuthorityReply {
-        guard rotation.epoch == newest + 1, newest < .max - 1, !rotation.copies.isEmpty else {
+        guard rotation.epoch == newest + 1, newest < .max - 1, !rotation.copies.isEmpty,
+            rotation.dataKey.map({ !$0.copies.isEmpty }) ?? true
+        else {
             return .refused(.malformed)
         }
         self.rotation = rotation
@@ -50,7 +52,9 @@ package struct SecretTable: Hashable, Sendable {
     func encode(into writer: inout ByteWriter) {
         writer.write(active)
         writer.write(oldest)
-        writer.writeOptional(rotation) { writer, rotation in rotation.encode(into: &writer) }
+        // 0: none, 1: without a data key, 2: with one.
+        writer.write(UInt8(rotation.map { $0.dataKey == nil ? 1 : 2 } ?? 0))
+        rotation?.encode(into: &writer)
     }
 
     init() {}
@@ -58,6 +62,10 @@ package struct SecretTable: Hashable, Sendable {
     init(from reader: inout ByteReader) throws(DecodeError) {
         active = try reader.readUInt32()
         oldest = try reader.readUInt32()
-        rotation = try reader.readOptional { (reader) throws(DecodeError) in try SecretRotation(from: &reader) }
+        switch try reader.readUInt8() {
+        case 0: rotation = nil
+        case let kind where kind <= 2: rotation = try SecretRotation(from: &reader, hasDataKey: kind == 2)
+        default: throw .invalid("rotation")
+        }
     }
 }

@@ -39,7 +39,7 @@ package struct SignedRecord: Hashable, Sendable {
 
 /// What can be decided about the mesh.
 package enum RosterRecord: Hashable, Sendable {
-    /// A new secret of the cluster. Needs `FeatureLevel.secrets`.
+    /// A new secret of the cluster. Needs `FeatureLevel.secrets`, with a data key `FeatureLevel.sealedValues`.
     case rotateSecret(SecretRotation)
     /// The others need `FeatureLevel.roster`. An invitation.
     case issueToken(JoinToken)
@@ -70,14 +70,33 @@ package struct SecretRotation: Hashable, Sendable {
     package let fingerprint: Bytes32
     /// Ascending by node.
     package let copies: [Copy]
+    /// The data key of the same epoch; nil in rotations of older programs.
+    package let dataKey: DataKeyRotation?
 
-    package init(epoch: UInt32, fingerprint: Bytes32, copies: [Copy]) {
+    package init(epoch: UInt32, fingerprint: Bytes32, copies: [Copy], dataKey: DataKeyRotation? = nil) {
+        self.dataKey = dataKey
         self.epoch = epoch
         self.fingerprint = fingerprint
         self.copies = copies.sorted { $0.node < $1.node }
     }
 
     package func copy(for node: NodeID) -> Copy? { copies.first { $0.node == node } }
+}
+
+/// A new data key: a copy for each core node, and the older ones that are still needed, sealed under it.
+package struct DataKeyRotation: Hashable, Sendable {
+    package static let olderBytesMax = 2048
+
+    /// Ascending by node.
+    package let copies: [SecretRotation.Copy]
+    package let older: [UInt8]
+
+    package init(copies: [SecretRotation.Copy], older: [UInt8]) {
+        self.copies = copies.sorted { $0.node < $1.node }
+        self.older = older
+    }
+
+    package func copy(for node: NodeID) -> SecretRotation.Copy? { copies.first { $0.node == node } }
 }
 
 // MARK: - Coding
@@ -103,7 +122,7 @@ extension RosterRecord {
     func encode(into writer: inout ByteWriter) {
         switch self {
         case .rotateSecret(let rotation):
-            writer.write(UInt8(1))
+            writer.write(UInt8(rotation.dataKey == nil ? 1 : 6))
             rotation.encode(into: &writer)
         case .issueToken(let token):
             writer.write(UInt8(2))
@@ -122,11 +141,12 @@ extension RosterRecord {
 
     init(from reader: inout ByteReader) throws(DecodeError) {
         switch try reader.readUInt8() {
-        case 1: self = .rotateSecret(try SecretRotation(from: &reader))
+        case 1: self = .rotateSecret(try SecretRotation(from: &reader, hasDataKey: false))
         case 2: self = .issueToken(try JoinToken(from: &reader))
         case 3: self = .revokeToken(try reader.readIdentifier(of: JoinToken.self))
         case 4: self = .admit(try Admission(from: &reader))
         case 5: self = .revoke(try reader.readNodeID())
+        case 6: self = .rotateSecret(try SecretRotation(from: &reader, hasDataKey: true))
         default: throw .invalid("roster record")
         }
     }
@@ -137,11 +157,19 @@ extension SecretRotation {
         writer.write(epoch)
         writer.write(fingerprint)
         writer.write(copies)
+        guard let dataKey else { return }
+        writer.write(dataKey.copies)
+        writer.write(dataKey.older)
     }
 
-    init(from reader: inout ByteReader) throws(DecodeError) {
+    /// What comes before it says whether there is a data key.
+    init(from reader: inout ByteReader, hasDataKey: Bool) throws(DecodeError) {
         epoch = try reader.readUInt32()
         fingerprint = try reader.readBytes32()
         copies = try reader.readCopies()
+        dataKey =
+            try hasDataKey
+            ? DataKeyRotation(
+                copies: reader.readCopies(), older: reader.readBlob(limit: DataKeyRotation.olderBytesMax)) : nil
     }
 }

@@ -54,6 +54,7 @@ package struct JoinRequest: Hashable, Sendable {
 /// ```
 /// 0 | text: why not
 /// 1 | genesis | roster | epoch 4 | secret 32 | 0 or 1, core key 32 | count | (node 16 | name | address) ...
+/// 2 | the same | data keys, as their file
 /// ```
 package enum JoinAnswer: Sendable {
     case refused(String)
@@ -68,7 +69,7 @@ package enum JoinAnswer: Sendable {
             writer.write(UInt8(0))
             writer.write(String(reason.prefix(Self.reasonBytesMax / 4)))
         case .welcome(let welcome):
-            writer.write(UInt8(1))
+            writer.write(UInt8(welcome.dataKeys == nil ? 1 : 2))
             writer.write(welcome.genesis)
             writer.write(welcome.roster)
             writer.write(welcome.epoch)
@@ -81,6 +82,7 @@ package enum JoinAnswer: Sendable {
                 writer.write(contact.name)
                 writer.write(contact.endpoint)
             }
+            if let keys = welcome.dataKeys { writer.write(keys.encodeKeyFile()) }
         }
         return writer.bytes
     }
@@ -89,7 +91,8 @@ package enum JoinAnswer: Sendable {
         var reader = ByteReader(bytes)
         switch try reader.readUInt8() {
         case 0: self = .refused(try reader.readString(limit: Self.reasonBytesMax))
-        case 1: self = .welcome(try JoinWelcome(from: &reader))
+        case 1: self = .welcome(try JoinWelcome(from: &reader, hasDataKeys: false))
+        case 2: self = .welcome(try JoinWelcome(from: &reader, hasDataKeys: true))
         default: throw .invalid("answer")
         }
         try reader.expectEnd()
@@ -113,6 +116,7 @@ package struct JoinWelcome: Sendable {
     package static let contactsMax = 64
     private static let genesisBytesMax = 1 << 18
     private static let rosterBytesMax = 1 << 20
+    private static let dataKeysBytesMax = 1 << 13
 
     /// The file, as every node has it.
     package let genesis: [UInt8]
@@ -122,12 +126,16 @@ package struct JoinWelcome: Sendable {
     package let secret: SecretBytes
     /// For a machine of class core.
     package let coreKey: CoreKey?
+    /// For a machine of class core.
+    package let dataKeys: DataKeys?
     /// Where members were found last.
     package let contacts: [Contact]
 
     package init(
-        genesis: [UInt8], roster: [UInt8], epoch: UInt32, secret: SecretBytes, coreKey: CoreKey?, contacts: [Contact]
+        genesis: [UInt8], roster: [UInt8], epoch: UInt32, secret: SecretBytes, coreKey: CoreKey?, dataKeys: DataKeys?,
+        contacts: [Contact]
     ) {
+        self.dataKeys = dataKeys
         self.coreKey = coreKey
         self.genesis = genesis
         self.roster = roster
@@ -136,7 +144,7 @@ package struct JoinWelcome: Sendable {
         self.contacts = contacts
     }
 
-    init(from reader: inout ByteReader) throws(DecodeError) {
+    init(from reader: inout ByteReader, hasDataKeys: Bool) throws(DecodeError) {
         genesis = try reader.readBlob(limit: Self.genesisBytesMax)
         roster = try reader.readBlob(limit: Self.rosterBytesMax)
         epoch = try reader.readUInt32()
@@ -154,5 +162,12 @@ package struct JoinWelcome: Sendable {
                 node: try reader.readNodeID(), name: try reader.readString(limit: JoinRequest.nameBytesMax),
                 endpoint: try reader.readEndpoint())
         }
+        guard hasDataKeys else {
+            dataKeys = nil
+            return
+        }
+        var file = try reader.readBlob(limit: Self.dataKeysBytesMax)
+        defer { SecretBytes.erase(&file) }
+        do throws(KeyFileError) { dataKeys = try DataKeys(keyFile: file) } catch { throw .invalid("data keys") }
     }
 }

@@ -198,13 +198,17 @@ extension MeshOrigin {
 }
 
 extension SecretRotation {
-    /// What the log carries of a new secret.
-    package init(_ draft: SecretRotationDraft) {
+    /// What the log carries of a new secret, and of the data key that comes with it.
+    package init(_ draft: SecretRotationDraft, dataKey: DataKeyDraft? = nil) {
         guard let fingerprint = Bytes32(draft.fingerprint) else {
             preconditionFailure("a fingerprint of \(draft.fingerprint.count) bytes")
         }
         self.init(
             epoch: draft.epoch, fingerprint: fingerprint,
-            copies: draft.copies.map { Copy(node: $0.node, sealed: $0.sealed) })
+            copies: draft.copies.map { Copy(node: $0.node, sealed: $0.sealed) },
+            dataKey: dataKey.map { draft in
+                DataKeyRotation(
+                    copies: draft.copies.map { Copy(node: $0.node, sealed: $0.sealed) }, older: draft.older)
+            })
     }
 }

@@ -56,6 +56,9 @@ let everyCommand: [AuthorityCommand] = [
     .activateSecret(epoch: 2),
     .publishEvent(topic: "log/jobs", bytes: [1, 2, 3], author: "ada"),
     .retireSecrets(before: 2),
+    .putSealedValue(key: "k", epoch: 7, sealed: [1, 2, 3], condition: .ifMatch(LogIndex(3)), author: "ada"),
+    .resealValue(key: "k", revision: LogIndex(300), epoch: .max, sealed: [1, 2, 3]),
+    .changeRoster(TestRoster.signed(TestRoster.rotation(2, withDataKey: true), revision: 7)),
 ]
 
 private func sampleEnvelope(_ command: AuthorityCommand) -> CommandEnvelope {

@@ -69,7 +69,7 @@ struct RandomLog {
     }
 
     private mutating func command(after state: AuthorityState) -> AuthorityCommand {
-        switch random.below(30) {
+        switch random.below(33) {
         case 0: .createUser(name: user(), verifier: .sample, role: role())
         case 1 where random.chance(1, in: 3): .setPassword(name: user(), verifier: .other)
         case 1: .setRole(name: user(), role: role())
@@ -99,8 +99,26 @@ struct RandomLog {
         case 24: .expireLocks
         case 25, 26:
             .publishEvent(topic: topic(), bytes: random.bytes(random.below(64)), author: user())
+        case 29, 30:
+            .putSealedValue(
+                key: key(), epoch: epoch(after: state), sealed: random.bytes(30 + random.below(74)),
+                condition: condition(), author: user())
+        case 31: reseal(after: state)
         default: .anchorClock(TestLog.epoch + .milliseconds(time.milliseconds + Int64(random.below(100_000))))
         }
+    }
+
+    /// Mostly the active one.
+    private mutating func epoch(after state: AuthorityState) -> UInt32 {
+        random.chance(1, in: 6) ? UInt32(random.below(4)) : state.roster.secrets.active
+    }
+
+    private mutating func reseal(after state: AuthorityState) -> AuthorityCommand {
+        let key = key()
+        let stored = state.values[key]
+        return .resealValue(
+            key: key, revision: stored?.revision ?? LogIndex(UInt64(random.below(4000))), epoch: epoch(after: state),
+            sealed: random.bytes((stored?.byteCount ?? 8) + StoredValue.sealBytes))
     }
 
     private mutating func grant(after state: AuthorityState) -> SessionGrant {

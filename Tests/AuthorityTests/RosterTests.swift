@@ -43,11 +43,14 @@ enum TestRoster {
         }
     }
 
-    static func rotation(_ epoch: UInt32) -> RosterRecord {
+    static func rotation(_ epoch: UInt32, withDataKey: Bool = false) -> RosterRecord {
         .rotateSecret(
             SecretRotation(
                 epoch: epoch, fingerprint: .sample(UInt8(truncatingIfNeeded: epoch)),
-                copies: [.init(node: bob, sealed: [1, 2]), .init(node: ada, sealed: [3])]))
+                copies: [.init(node: bob, sealed: [1, 2]), .init(node: ada, sealed: [3])],
+                dataKey: withDataKey
+                    ? DataKeyRotation(
+                        copies: [.init(node: bob, sealed: [5]), .init(node: ada, sealed: [4])], older: [6, 7]) : nil))
     }
 }
 

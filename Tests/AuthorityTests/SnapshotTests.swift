@@ -110,7 +110,7 @@ func contradiction() {
         try AuthoritySnapshot.decode(damaged)
     }
     #expect(throws: DecodeError.invalid("snapshot version")) {
-        try AuthoritySnapshot.decode([4] + bytes.dropFirst())
+        try AuthoritySnapshot.decode([5] + bytes.dropFirst())
     }
 }
 

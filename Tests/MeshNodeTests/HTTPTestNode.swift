@@ -15,6 +15,8 @@ import Testing
 struct TestNode: Sendable {
     let core: LocalCore
     let secrets: NodeSecrets
+    let identity: Identity
+    let dataKeys: SharedDataKeys?
     let service: HTTPService
     /// Stops the service as a signal would.
     let group: ServiceGroup
@@ -26,7 +28,7 @@ struct TestNode: Sendable {
     /// Starts a node, runs the test, stops the node.
     static func run(
         limits: NodeConfig.Limits = .init(), tls: TestFolder? = nil, hooks: GatewayHooks = .none,
-        files: [String: String] = ["index.html": "<!doctype html>"],
+        files: [String: String] = ["index.html": "<!doctype html>"], dataKeys: DataKeys? = nil, keptAt: String? = nil,
         _ body: (TestNode) async throws -> Void
     ) async throws {
         var entropy = SodiumEntropy()
@@ -45,7 +47,8 @@ struct TestNode: Sendable {
             mesh: .init(listen: Endpoint(ipv4: 127, 0, 0, 1, port: 0)), http: http)
         config.limits = limits
         let (ports, announce) = AsyncStream<Int>.makeStream()
-        let secrets = NodeSecrets(identity)
+        let shared = dataKeys.map { SharedDataKeys($0, of: identity, path: keptAt) }
+        let secrets = NodeSecrets(identity, dataKeys: shared)
         let folder = try TestFolder(files)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -56,7 +59,10 @@ struct TestNode: Sendable {
         let running = Task { try await group.run() }
         defer { running.cancel() }
         for await port in ports {
-            try await body(TestNode(core: core, secrets: secrets, service: service, group: group, port: port))
+            try await body(
+                TestNode(
+                    core: core, secrets: secrets, identity: identity, dataKeys: shared, service: service, group: group,
+                    port: port))
             break
         }
     }

@@ -97,9 +97,12 @@ extension RealProcesses {
                 let laptop = try Machine("laptop", in: folder)
                 let usedFile = try await join(second, through: home, "--class", "core", "--role", "voter")
                 _ = try await join(laptop, through: home, "--role", "voter", "--label", "for the road")
-                // What is mixed into passwords is on core nodes' disks alone.
+                // What is mixed into passwords, and what opens values, is on core nodes' disks alone.
                 for (machine, isCore) in [(home, true), (second, true), (laptop, false)] {
-                    #expect(FileManager.default.fileExists(atPath: machine.data + "/core.key") == isCore, "\(machine.name)")
+                    for file in ["/core.key", "/data.keys"] {
+                        let exists = FileManager.default.fileExists(atPath: machine.data + file)
+                        #expect(exists == isCore, "\(machine.name)\(file)")
+                    }
                 }
                 for machine in [second, laptop] { agents[machine.name] = try machine.start() }
                 try await pollUntil("all three follow", within: .seconds(30)) {
@@ -111,6 +114,10 @@ extension RealProcesses {
                 try await pollUntil("the two that joined vote", within: .seconds(60)) {
                     try await home.client.signedIn(token).get("/mesh/v1/status").json["quorum"]["voters"].number == 3
                 }
+                let kept = "what the laptop shall not know"
+                let stored = try await home.client.signedIn(token).send(
+                    "PUT", "/mesh/v1/kv/kept", body: Data(kept.utf8))
+                #expect(stored.status == 201, "\(stored.description)")
                 // The token is spent: another machine gets nowhere with it, and learns no secret.
                 let thief = try Machine("thief", in: folder)
                 let refused = try await ChildProcess.runMeshNode(
@@ -136,6 +143,10 @@ extension RealProcesses {
                     guard try await isFollowing(second, token, members: 2) else { return false }
                     return try await isFollowing(laptop, token, members: 2)
                 }
+                for machine in [second, laptop] {
+                    let read = try await machine.client.signedIn(token).get("/mesh/v1/kv/kept")
+                    #expect(read.text == kept, "\(machine.name): \(read.description)")
+                }
                 agents["home"] = try home.start()
                 try await pollUntil("all are back", within: .seconds(40)) {
                     try await isFollowing(home, token, members: 3)
@@ -156,6 +167,11 @@ extension RealProcesses {
                 try await pollUntil("the secret is another one", within: .seconds(20)) {
                     let secret = try await home.client.signedIn(token).get("/mesh/v1/secret").json
                     return secret["epoch"].number == 2 && secret["is_changing"] == .bool(false)
+                        && secret["values"]["sealed_before"].number == 0 && secret["values"]["sealed"].number == 1
+                }
+                for machine in [home, second] {
+                    let read = try await machine.client.signedIn(token).get("/mesh/v1/kv/kept")
+                    #expect(read.text == kept, "\(machine.name): \(read.description)")
                 }
                 try await pollUntil("the laptop learns it", within: .seconds(20)) {
                     agents["laptop"]?.complaints.contains("this node was revoked") == true

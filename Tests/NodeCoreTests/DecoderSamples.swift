@@ -51,7 +51,19 @@ enum DecoderSamples {
     static let welcome = JoinAnswer.welcome(
         JoinWelcome(
             genesis: Array("{}".utf8), roster: [1, 2, 3], epoch: 4, secret: secret, coreKey: CoreKey(secret),
-            contacts: [.init(node: node, name: "aurora", endpoint: place)])
+            dataKeys: nil, contacts: [.init(node: node, name: "aurora", endpoint: place)])
+    ).encode()
+
+    static let dataKeys: DataKeys = {
+        var keys = DataKeys(cluster: Array(repeating: 4, count: 16))
+        for epoch in [1, 2, 7] as [UInt32] { _ = keys.install(secret, epoch: epoch) }
+        return keys
+    }()
+
+    static let coreWelcome = JoinAnswer.welcome(
+        JoinWelcome(
+            genesis: Array("{}".utf8), roster: [1, 2, 3], epoch: 4, secret: secret, coreKey: CoreKey(secret),
+            dataKeys: dataKeys, contacts: [.init(node: node, name: "aurora", endpoint: place)])
     ).encode()
 
     /// Signer, revision and signature, as a revoked node is told.
@@ -120,11 +132,21 @@ enum DecoderSamples {
         let record = SignedRecord(
             signer: node, revision: 7, record: .revoke(NodeID(high: 8, low: 9)),
             signature: Array(repeating: 3, count: SignedRecord.signatureByteCount))
+        let copies = [SecretRotation.Copy(node: node, sealed: [1, 2, 3])]
+        let rotation = SignedRecord(
+            signer: node, revision: 7,
+            record: .rotateSecret(
+                SecretRotation(
+                    epoch: 2, fingerprint: Bytes32(Array(repeating: 2, count: 32))!,  // of that length
+                    copies: copies, dataKey: DataKeyRotation(copies: copies, older: [4, 5]))),
+            signature: Array(repeating: 3, count: SignedRecord.signatureByteCount))
         let commands: [AuthorityCommand] = [
             .putValue(key: key, value: [1, 2, 3], condition: .none, author: name), .expireSessions,
             .revokeAllSessions(of: name, except: SessionID(high: 1, low: 1)), .changeRoster(record),
             .anchorClock(UnixTime(milliseconds: 1_735_689_600_000)), .activateSecret(epoch: 2),
             .publishEvent(topic: topic, bytes: [1, 2, 3], author: name),
+            .putSealedValue(key: key, epoch: 2, sealed: [1, 2, 3], condition: .none, author: name),
+            .resealValue(key: key, revision: LogIndex(9), epoch: 2, sealed: [1, 2, 3]), .changeRoster(rotation),
         ]
         return commands.map {
             CommandEnvelope(

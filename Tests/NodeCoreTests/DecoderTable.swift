@@ -115,7 +115,7 @@ extension FuzzedDecoder {
         },
         FuzzedDecoder(
             name: "join answer", file: "NodeCore/JoinMessages.swift",
-            samples: [Samples.welcome, JoinAnswer.refused("used").encode()]
+            samples: [Samples.welcome, Samples.coreWelcome, JoinAnswer.refused("used").encode()]
         ) { try JoinAnswer(decoding: $0).encode() },
     ]
 
@@ -150,6 +150,9 @@ extension FuzzedDecoder {
             FuzzedDecoder(name: "core key", file: "SecureChannel/CoreKey.swift", samples: [coreKey]) {
                 try CoreKey(keyFile: $0).encodeKeyFile()
             },
+            FuzzedDecoder(
+                name: "data keys", file: "SecureChannel/DataKeys.swift", samples: [Samples.dataKeys.encodeKeyFile()]
+            ) { try DataKeys(keyFile: $0).encodeKeyFile() },
             FuzzedDecoder(name: "secrets' file", file: "SecureChannel/Keyring.swift", samples: [Samples.keyring]) {
                 try Keyring(keyFile: $0).encodeKeyFile()
             },

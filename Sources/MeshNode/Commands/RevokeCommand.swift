@@ -45,7 +45,7 @@ struct RevokeCommand: AsyncParsableCommand {
             "  - the keys of its backends (backend_keys in its secrets file), where they were issued",
             "  - passwords that were typed at it, or may be guessed from their verifiers if it was core:",
             "    meshnode users set-password NAME",
-            "  - API keys and secrets that were stored as values (meshnode kv list)",
+            "  - API keys and secrets that were stored as values, if it was core or they were used at it (meshnode kv list)",
             "  - its name in the 'peers' of the other nodes' configurations, when convenient",
         ]
     }

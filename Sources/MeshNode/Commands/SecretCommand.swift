@@ -7,7 +7,7 @@ struct SecretCommand: AsyncParsableCommand {
         commandName: "secret", abstract: "Show which secret the nodes share, or replace it.",
         discussion: """
             Every handshake between nodes takes the cluster's secret, besides the nodes' own keys. It has epochs: 1 is the one \
-            that 'meshnode init' drew.
+            that 'meshnode init' drew. With each comes a data key, which core nodes alone have and seal shared values with.
             """,
         subcommands: [Show.self, Rotate.self], defaultSubcommand: Show.self)
 
@@ -33,7 +33,8 @@ struct SecretCommand: AsyncParsableCommand {
             discussion: """
                 The asked node, of class core, draws it and seals a copy for each node. When every node that is alive has its \
                 copy on disk, handshakes begin with it; when all do, the old one opens nothing any more. Connections that stand \
-                go on. A node that is off meanwhile is handed the new secret when it comes back. Waits for the end.
+                go on. A node that is off meanwhile is handed the new secret when it comes back. Waits for the end. Values \
+                are sealed under the new data key by and by; 'meshnode secret' shows how many are not yet.
                 """)
 
         @OptionGroup(title: "Common") var options: AgentOptions
@@ -72,6 +73,10 @@ struct SecretCommand: AsyncParsableCommand {
             ])
         }
         let next = document["next"]?.integer.map { ", \($0) is being given out" } ?? ""
-        return ["epoch \(document["epoch"].shown)\(next)"] + table.lines(ifEmpty: "no nodes")
+        let values = document["values"]
+        return ["epoch \(document["epoch"].shown)\(next)"] + table.lines(ifEmpty: "no nodes") + [
+            "values: \(values?["sealed"].shown ?? "0") sealed under its data key, "
+                + "\(values?["sealed_before"].shown ?? "0") under older ones, \(values?["clear"].shown ?? "0") clear"
+        ]
     }
 }

@@ -13,6 +13,7 @@ import SecureChannel
 /// data_dir/
 ///   identity.key   this node's keys (0600)
 ///   core.key       what core nodes mix into passwords; not on edge nodes (0600)
+///   data.keys      what core nodes seal shared values with; not on edge nodes (0600)
 ///   genesis.json   which cluster, which replicas are bound to it
 ///   roster         who was admitted and revoked since (0600)
 ///   revocations    who was revoked by the word of peers, before the log said so (0600)
@@ -30,6 +31,8 @@ struct DataDirectory {
     let genesis: [UInt8]
     /// Nil on an edge node, and in a mesh that an older program made.
     let coreKey: CoreKey?
+    /// Nil on an edge node; empty in a mesh that an older program made, until its secret is replaced.
+    let dataKeys: DataKeys?
     /// What was kept of revocations that the log had not told of.
     let revocations: [UInt8]
     /// Where others were when this node joined.
@@ -42,6 +45,7 @@ struct DataDirectory {
     static func identityPath(_ path: String) -> String { path + "/identity.key" }
     static func genesisPath(_ path: String) -> String { path + "/genesis.json" }
     static func coreKeyPath(_ path: String) -> String { path + "/core.key" }
+    static func dataKeysPath(_ path: String) -> String { path + "/data.keys" }
     static func rosterPath(_ path: String) -> String { path + "/roster" }
     static func contactsPath(_ path: String) -> String { path + "/contacts.json" }
     private static func revocationsPath(_ path: String) -> String { path + "/revocations" }
@@ -107,6 +111,7 @@ struct DataDirectory {
         return DataDirectory(
             path: path, identity: identity, roster: roster, genesis: Array(genesisBytes),
             coreKey: entry.isCore ? try readCoreKey(path) : nil,
+            dataKeys: entry.isCore ? try readDataKeys(path, cluster: roster.cluster) : nil,
             revocations: readRevocations(path), contacts: readContacts(path), channelPeers: peers)
     }
 
@@ -120,9 +125,24 @@ struct DataDirectory {
         }
     }
 
+    private static func readDataKeys(_ path: String, cluster: [UInt8]) throws(ConfigError) -> DataKeys {
+        let file = dataKeysPath(path)
+        guard let bytes = FileManager.default.contents(atPath: file) else { return DataKeys(cluster: cluster) }
+        try PrivateFile.checkMode(file)
+        let advice = "copy it from another core node's data directory"
+        let keys: DataKeys
+        do throws(KeyFileError) { keys = try DataKeys(keyFile: Array(bytes)) } catch {
+            throw ConfigError(file: file, problem: "\(error)", advice: advice)
+        }
+        guard keys.cluster == cluster else {
+            throw ConfigError(file: file, problem: "belongs to another mesh", advice: advice)
+        }
+        return keys
+    }
+
     /// Fills a new directory. Refuses one that is provisioned already.
     static func provision(
-        _ path: String, identity: Identity, genesis: Genesis, coreKey: CoreKey?
+        _ path: String, identity: Identity, genesis: Genesis, coreKey: CoreKey?, dataKeys: DataKeys?
     ) throws(ConfigError) {
         guard !isProvisioned(path) else {
             throw ConfigError(
@@ -132,6 +152,7 @@ struct DataDirectory {
         try makeDirectory(path)
         try PrivateFile.create(identityPath(path), identity.encodeKeyFile())
         if let coreKey { try PrivateFile.create(coreKeyPath(path), coreKey.encodeKeyFile()) }
+        if let dataKeys { try PrivateFile.create(dataKeysPath(path), dataKeys.encodeKeyFile()) }
         try createLog(path + "/log", genesis: genesis, node: identity.nodeID)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

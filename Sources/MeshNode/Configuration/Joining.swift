@@ -74,7 +74,7 @@ struct Joining {
     ) throws(ConfigError) -> Result {
         guard let genesis = try? JSONDecoder().decode(Genesis.self, from: Data(welcome.genesis)),
             var roster = Roster(genesis), let table = try? RosterTable(decoding: welcome.roster),
-            roster.cluster == ticket.cluster
+            roster.cluster == ticket.cluster, welcome.dataKeys.map({ $0.cluster == roster.cluster }) ?? true
         else {
             throw ConfigError(
                 file: path, problem: "cannot be filled with what \(through) sent",
@@ -92,6 +92,9 @@ struct Joining {
         try PrivateFile.replace(path + "/cluster.keys", Keyring(key, epoch: welcome.epoch).encodeKeyFile())
         if let key = welcome.coreKey {
             try PrivateFile.replace(DataDirectory.coreKeyPath(path), key.encodeKeyFile())
+        }
+        if let keys = welcome.dataKeys {
+            try PrivateFile.replace(DataDirectory.dataKeysPath(path), keys.encodeKeyFile())
         }
         try PrivateFile.replace(DataDirectory.rosterPath(path), DataDirectory.encodeRoster(welcome.roster))
         try PrivateFile.replace(

@@ -27,6 +27,7 @@ struct Provisioning {
         var entropy = SodiumEntropy()
         let key = ClusterKey.generate(from: &entropy)
         let coreKey = CoreKey.generate(from: &entropy)
+        let dataKeys = DataKeys.generate(cluster: key.id, from: &entropy)
         let password = password ?? entropy.token(byteCount: 16)
         guard let verifier = PasswordChecker.makeVerifier(password, coreKey: coreKey) else {
             throw ConfigError(
@@ -55,7 +56,8 @@ struct Provisioning {
                 clusterKey: key, administrator: isCore ? (administrator, verifier.encoded) : nil)
             try PrivateFile.create(config.secretsFile, Array(secrets.utf8))
             try DataDirectory.provision(
-                config.dataDirectory, identity: identity, genesis: genesis, coreKey: isCore ? coreKey : nil)
+                config.dataDirectory, identity: identity, genesis: genesis, coreKey: isCore ? coreKey : nil,
+                dataKeys: isCore ? dataKeys : nil)
         }
         return Result(
             administrator: administrator, password: password, members: genesis.members,

@@ -20,7 +20,8 @@ package final class Gateway: Sendable {
     package let monitor: BackendMonitor
     /// For an answer from another agent: a sign-in waits for a password's check and for a commit.
     private static let askTimeout: TimeAmount = .seconds(15)
-    private static let askedBytesMax = 64 << 10
+    /// A whole shared value, and some.
+    private static let askedBytesMax = 512 << 10
 
     let sealing: any PeerSealing
     let bodyBytesMax: Int

@@ -61,7 +61,8 @@ package enum HeaderPolicy {
         return headers
     }
 
-    /// What a core node is told of a request that an edge node passes on: its client's own credential and name, nothing else.
+    /// What a core node is told of a request that an edge node passes on: its client's own credential, name and conditions,
+    /// nothing else.
     package static func passedOnHeaders(host: String, bodyBytes: Int, from client: HTTPFields) -> HTTPHeaders {
         var headers = HTTPHeaders()
         headers.add(name: "Host", value: host)
@@ -69,6 +70,8 @@ package enum HeaderPolicy {
         headers.add(name: "Content-Length", value: String(bodyBytes))
         if let name = client[.userAgent] { headers.add(name: "User-Agent", value: name) }
         if let credential = client[.authorization] { headers.add(name: "Authorization", value: credential) }
+        if let tag = client[.ifMatch] { headers.add(name: "If-Match", value: tag) }
+        if let tag = client[.ifNoneMatch] { headers.add(name: "If-None-Match", value: tag) }
         return headers
     }
 

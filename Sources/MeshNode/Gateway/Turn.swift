@@ -132,7 +132,7 @@ struct TurnReader {
         guard HeaderPolicy.framingFault(head.headerFields) == nil, let path = try? RequestPath(head.path ?? ""),
             case .found(let entry, _) = access.table.match(head.method, path)
         else { return false }
-        return entry.operation.needsCore
+        return entry.operation.needsCore || entry.operation.needsDataKey
     }
 
     /// A request that another agent has forwarded through a sealed stream.

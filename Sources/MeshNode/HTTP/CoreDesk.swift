@@ -8,7 +8,8 @@ import NIOHTTP1
 import NodeCore
 import Primitives
 
-/// How an edge node has a core node do what it does not do itself: check passwords, make credentials, sign tokens. What a
+/// How an edge node has a core node do what it does not do itself: check passwords, make credentials, sign tokens, seal and
+/// open shared values. What a
 /// client asks goes to a core node's HTTP port as it was asked, in a sealed stream, and the answer comes back, so people sign
 /// in at any node.
 ///
@@ -34,7 +35,8 @@ struct CoreDesk {
         case .login: return try await login(exchange)
         case .browserToken: return try await browserToken(exchange)
         case .refresh: return try await refresh(exchange)
-        default: return try await pass(exchange)
+        case .readValue, .writeValue: return try await value(operation, exchange)
+        default: return try await pass(exchange, limit: Self.requestBytesMax)
         }
     }
 
@@ -94,8 +96,8 @@ struct CoreDesk {
     }
 
     /// As it was asked, with the caller's bearer or one for its cookie.
-    private func pass(_ exchange: Exchange) async throws -> Response {
-        let body = try await exchange.body(limit: Self.requestBytesMax)
+    private func pass(_ exchange: Exchange, limit: Int) async throws -> Response {
+        let body = try await exchange.body(limit: limit)
         var fields = exchange.request.headers
         var cookie: String?
         if case .cookie = try exchange.caller().proof {
@@ -103,10 +105,23 @@ struct CoreDesk {
             fields[.authorization] = "Bearer \(renewed.access)"
             cookie = renewed.cookie
         }
-        let reply = try await ask(
-            exchange.request.method, exchange.request.head.path ?? "/", client: fields, body: body)
+        // An answer without a body says nothing of the body's length; `Responder` leaves it out again.
+        let method = exchange.request.method == .head ? .get : exchange.request.method
+        let reply = try await ask(method, exchange.request.head.path ?? "/", client: fields, body: body)
         var response = Response(reply.whole)
         response.headers[.setCookie] = cookie
+        return response
+    }
+
+    /// Then this node shows what was written, as it does what it writes itself.
+    private func value(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
+        let response = try await pass(
+            exchange, limit: operation == .writeValue ? AuthorityLimits.standard.valueBytes : 0)
+        if operation == .writeValue, response.status.kind == .successful,
+            let revision = response.headers[.eTag].flatMap({ UInt64($0.dropFirst().dropLast()) })
+        {
+            await surface.core.wait(atMost: Self.catchUpTimeoutMax) { $0.consensus.appliedIndex >= LogIndex(revision) }
+        }
         return response
     }
 
@@ -166,8 +181,12 @@ struct CoreDesk {
                 return try await asker(node, endpoint, head, body)
             } catch {
                 // Somewhere else only if it is certain that nobody has begun.
-                if case .noConnection = error { continue }
-                throw .core(.outcomeUnknown)
+                switch error {
+                case .noConnection: continue
+                // Reading twice does no harm.
+                case .brokenOff where method == .get: continue
+                case .brokenOff, .timedOut, .tooLong: throw .core(.outcomeUnknown)
+                }
             }
         }
         throw .noCoreNode
@@ -216,7 +235,9 @@ extension CollectedReply {
     fileprivate var whole: WholeReply {
         var fields = HTTPFields()
         fields[.contentType] = head.headers.first(name: "Content-Type")
-        fields[.cacheControl] = "no-store"
+        fields[.cacheControl] = head.headers.first(name: "Cache-Control") ?? "no-store"
+        fields[.eTag] = head.headers.first(name: "ETag")
+        fields[.meshFreshness] = head.headers.first(name: "X-Mesh-Freshness")
         fields[.retryAfter] = head.headers.first(name: "Retry-After")
         fields[.wwwAuthenticate] = head.headers.first(name: "WWW-Authenticate")
         return WholeReply(.init(code: Int(head.status.code)), fields, body)
@@ -231,9 +252,18 @@ extension Operation {
         default: false
         }
     }
+
+    /// Seals or opens a value: for who holds data keys.
+    var needsDataKey: Bool { self == .readValue || self == .writeValue }
 }
 
 extension HTTPSurface {
+    /// Values go to core nodes once the mesh seals them; until then every node stores them as they are.
+    func goesToCore(_ operation: Operation) -> Bool {
+        guard operation.needsCore || operation.needsDataKey else { return false }
+        return isEdge && (operation.needsCore || core.view.authority.featureLevel >= .sealedValues)
+    }
+
     /// By the mesh's roster or by its own configuration.
     var isEdge: Bool { config.trustClass == .edge || !core.view.mayGrant(core.view.me) }
 }
@@ -249,8 +279,8 @@ extension Problem {
         Problem(
             "no-core-node", .serviceUnavailable, "No core node",
             detail:
-                "This node's class is `edge`: a core node must check passwords and sign, and none can be reached from here. "
-                + "Nothing was changed. Try again, or another node."
+                "This node's class is `edge`: core nodes check passwords, sign, and open what is stored, and none can be reached "
+                + "from here. Nothing was changed. Try again, or another node."
         ).with(.retryAfter, "1")
     }
 }

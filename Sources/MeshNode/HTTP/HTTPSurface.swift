@@ -21,6 +21,7 @@ package struct HTTPSurface: Sendable {
     let identity: Identity
     let passwords: PasswordChecker
     let loginGuard: LoginGuard
+    let vault: ValueVault
     let browserRefresher: BrowserRefresher
     package let files: InterfaceFiles
     let streams = StreamQuota()
@@ -54,6 +55,7 @@ package struct HTTPSurface: Sendable {
         issuer = TokenIssuer(core: core, secrets: secrets)
         identity = secrets.identity
         passwords = try PasswordChecker(limits: passwordLimits, coreKey: secrets.coreKey)
+        vault = ValueVault(keys: secrets.dataKeys)
         loginGuard = LoginGuard(attemptsPerMinute: config.limits.loginAttemptsPerMinute)
         browserRefresher = BrowserRefresher(secrets: secrets, isSecure: config.http.certificateFile != nil)
         explain = hooks.explain

@@ -25,7 +25,7 @@ struct KeyValueRoutes {
                 text.open("{")
                 text.field("key", entry.key.text)
                 text.field("revision", entry.value.revision.value)
-                text.field("size", entry.value.bytes.count)
+                text.field("size", entry.value.byteCount)
                 text.close("}")
             }
             text.close("]")
@@ -37,10 +37,12 @@ struct KeyValueRoutes {
             operation, path: exchange.path, parameter: exchange.parameter, fields: exchange.request.headers)
         let body = try await request.bodyBytesMax > 0 ? exchange.body(limit: request.bodyBytesMax) : ByteBuffer()
         let author = try exchange.caller().user
-        return Response(
-            await withCheckedContinuation { continuation in
-                request.answer(body, author: author, core: surface.core) { continuation.resume(returning: $0) }
-            })
+        let answer = await withCheckedContinuation { continuation in
+            request.answer(body, author: author, core: surface.core, vault: surface.vault) {
+                continuation.resume(returning: $0)
+            }
+        }
+        return Response(answer.reply())
     }
 
     /// Makes the view as new as the request asks: by default as new as anything committed before it arrived.

@@ -15,8 +15,12 @@ package struct NodeSecrets: Sendable {
     /// Mixed into passwords; core nodes have it.
     let coreKey: CoreKey?
 
-    package init(_ identity: Identity, coreKey: CoreKey? = nil) {
+    /// Seal shared values; core nodes have them.
+    let dataKeys: SharedDataKeys?
+
+    package init(_ identity: Identity, coreKey: CoreKey? = nil, dataKeys: SharedDataKeys? = nil) {
         self.identity = identity
+        self.dataKeys = dataKeys
         self.coreKey = coreKey
         func derive(_ purpose: String) -> SymmetricKey {
             identity.deriveLocalKey(purpose).withUnsafeBytes { SymmetricKey(data: $0) }

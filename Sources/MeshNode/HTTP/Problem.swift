@@ -146,7 +146,7 @@ extension Problem {
                 "clock-not-set", .serviceUnavailable, "Not ready",
                 detail: "The mesh has no clock yet; its first primary is setting it. Try again shortly."
             ).with(.retryAfter, "1")
-        case .clientExpired, .idTaken:
+        case .clientExpired, .idTaken, .epochNotActive:
             Problem("retry", .serviceUnavailable, "Try again", detail: "Nothing was changed. Try again.")
                 .with(.retryAfter, "1")
         case .rosterChanged:

@@ -98,7 +98,7 @@ struct Responder: HTTPResponder {
 extension HTTPSurface {
     /// One line for each operation of the table.
     func serve(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
-        if operation.needsCore, isEdge { return try await CoreDesk(surface: self).serve(operation, exchange) }
+        if goesToCore(operation) { return try await CoreDesk(surface: self).serve(operation, exchange) }
         return switch operation {
         case .home: interface.home(exchange)
         case .interfaceFile: try interface.file(exchange)

@@ -47,6 +47,8 @@ struct RevocationRoutes {
         guard view.roster.present.contains(where: { $0.isCore && $0.node != entry.node }) else {
             throw .refused(.lastCore)
         }
+        // A node that cannot replace the secret afterwards does not begin.
+        _ = try surface.vault.older(view)
         // Otherwise only edge machines would be left to decide.
         let voters = view.consensus.voters.filter { $0 != entry.node }
         guard voters.contains(where: { view.roster.entry(of: $0)?.isCore == true }) else {

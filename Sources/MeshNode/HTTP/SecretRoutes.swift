@@ -15,6 +15,13 @@ struct SecretRoutes {
             text.key("next")
             if secrets.isInstalling { text.value(Int(secrets.newest)) } else { text.null() }
             text.field("is_changing", secrets.isInstalling || secrets.isRetiring)
+            let values = view.authority.values
+            text.key("values")
+            text.open("{")
+            text.field("sealed", values.count(under: secrets.active))
+            text.field("sealed_before", values.sealedCount - values.count(under: secrets.active))
+            text.field("clear", values.count(under: 0))
+            text.close("}")
             text.key("nodes")
             text.open("[")
             for entry in view.roster.present {
@@ -38,8 +45,13 @@ struct SecretRoutes {
         return Response.json(.accepted) { text in text.field("epoch", Int(epoch)) }
     }
 
-    /// Draws a secret for everybody who belongs to the mesh now.
+    /// A mesh that was just started, or updated, agrees on what its log may say within seconds. One that does not has voters
+    /// of an older program, and is not kept from replacing its secret for that.
+    private static let agreementLimit: Duration = .seconds(6)
+
+    /// Draws a secret for everybody who belongs to the mesh now, and a data key for its core nodes.
     static func rotate(_ desk: RosterDesk) async throws(Problem) -> UInt32 {
+        await desk.surface.core.wait(atMost: agreementLimit) { $0.authority.featureLevel >= .sealedValues }
         var epoch: UInt32 = 0
         try await desk.commit { view throws(Problem) in
             epoch = view.authority.roster.secrets.newest + 1
@@ -49,7 +61,7 @@ struct SecretRoutes {
                 recipients: view.roster.present.compactMap { entry in
                     entry.keys.map { (entry.node, $0.exchangeKey) }
                 }, entropy: &entropy)
-            return .rotateSecret(SecretRotation(draft))
+            return .rotateSecret(SecretRotation(draft, dataKey: try desk.surface.vault.draft(epoch, view)))
         }
         return epoch
     }

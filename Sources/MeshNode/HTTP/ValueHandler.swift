@@ -102,10 +102,10 @@ final class ValueHandler: ChannelDuplexHandler, RemovableChannelHandler {
         isAnswerDue = true
         let loop = context.eventLoop
         let handler = NIOLoopBound(self, eventLoop: loop)
-        let core = surface.core
+        let (core, vault) = (surface.core, surface.vault)
         queue?.add {
-            turn.request.answer(turn.body, author: turn.caller.user, core: core) { reply in
-                loop.execute { handler.value.give(reply) }
+            turn.request.answer(turn.body, author: turn.caller.user, core: core, vault: vault) { answer in
+                loop.execute { handler.value.give(answer.reply()) }
             }
         }
     }

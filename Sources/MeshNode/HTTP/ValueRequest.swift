@@ -30,6 +30,9 @@ struct ValueRequest: Sendable {
         }
     }
 
+    /// The secret is replaced now and then, not many times within one request.
+    private static let triesMax = 3
+
     let key: ValueKey
     let action: Action
 
@@ -51,35 +54,54 @@ struct ValueRequest: Sendable {
 
     /// Answers once, on any thread, perhaps before it returns.
     func answer(
-        _ body: ByteBuffer, author: UserName, core: any MeshCore, then answer: @escaping @Sendable (WholeReply) -> Void
+        _ body: ByteBuffer, author: UserName, core: any MeshCore, vault: ValueVault,
+        then answer: @escaping @Sendable (ValueAnswer) -> Void
     ) {
         switch action {
-        case .read(.local, let known): answer(stored(core.view, known))
+        case .read(.local, let known): answer(stored(core.view, known, vault))
         case .read(.linearizable, let known):
             core.readBarrier { outcome in
                 switch outcome {
-                case .success: answer(stored(core.view, known))
-                case .failure(let refusal): answer(Problem.core(refusal).reply)
+                case .success: answer(stored(core.view, known, vault))
+                case .failure(let refusal): answer(ValueAnswer(Problem.core(refusal).reply))
                 }
             }
         case .write(let condition):
-            let value = Array(body.readableBytesView)
-            core.submit(.putValue(key: key, value: value, condition: condition, author: author)) {
-                answer(Self.changed($0))
-            }
+            write(
+                Array(body.readableBytesView), condition, author: author, core: core, vault: vault,
+                tries: Self.triesMax, then: answer)
         case .delete(let condition):
-            core.submit(.deleteValue(key: key, condition: condition)) { answer(Self.changed($0)) }
+            core.submit(.deleteValue(key: key, condition: condition)) { answer(ValueAnswer(Self.changed($0))) }
         }
     }
 
-    private func stored(_ view: ClusterView, _ known: String?) -> WholeReply {
-        guard let value = view.authority.values[key] else { return Problem.refused(.unknownValue).reply }
+    /// The data key may be replaced between sealing and applying: then the value is sealed anew.
+    private func write(
+        _ value: [UInt8], _ condition: ValueCondition, author: UserName, core: any MeshCore, vault: ValueVault,
+        tries: Int, then answer: @escaping @Sendable (ValueAnswer) -> Void
+    ) {
+        let command: AuthorityCommand
+        do throws(Problem) {
+            command = try vault.command(
+                storing: value, for: key, condition: condition, author: author, core.view)
+        } catch { return answer(ValueAnswer(error.reply)) }
+        core.submit(command) { outcome in
+            if case .success(let committed) = outcome, committed.reply == .refused(.epochNotActive), tries > 1 {
+                return write(
+                    value, condition, author: author, core: core, vault: vault, tries: tries - 1, then: answer)
+            }
+            answer(ValueAnswer(Self.changed(outcome)))
+        }
+    }
+
+    private func stored(_ view: ClusterView, _ known: String?, _ vault: ValueVault) -> ValueAnswer {
+        guard let value = view.authority.values[key] else { return ValueAnswer(Problem.refused(.unknownValue).reply) }
         let tag = Self.entityTag(value.revision)
         let fields: HTTPFields = [
             .contentType: "application/octet-stream", .eTag: tag, .cacheControl: "no-cache",
         ]
-        if known == tag { return WholeReply(.notModified, fields) }
-        return WholeReply(.ok, fields, ByteBuffer(bytes: value.bytes))
+        if known == tag { return ValueAnswer(WholeReply(.notModified, fields)) }
+        return ValueAnswer(WholeReply(.ok, fields)) { () throws(Problem) in try vault.open(value, of: key, view) }
     }
 
     private static func changed(_ outcome: Result<CommittedReply, CoreRefusal>) -> WholeReply {
@@ -119,5 +141,24 @@ struct ValueRequest: Sendable {
         default:
             throw .invalid("Conditions are `If-Match: \"REVISION\"` or `If-None-Match: *`, and not both.")
         }
+    }
+}
+
+/// An answer that may have a sealed value still to open: on the thread that writes it out, and not on the brain's, where it
+/// was found.
+struct ValueAnswer: Sendable {
+    private let whole: WholeReply
+    private let value: (@Sendable () throws(Problem) -> [UInt8])?
+
+    init(_ whole: WholeReply, value: (@Sendable () throws(Problem) -> [UInt8])? = nil) {
+        self.whole = whole
+        self.value = value
+    }
+
+    func reply() -> WholeReply {
+        guard let value else { return whole }
+        var reply = whole
+        do throws(Problem) { reply.body = ByteBuffer(bytes: try value()) } catch { return error.reply }
+        return reply
     }
 }

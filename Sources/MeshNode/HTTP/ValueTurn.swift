@@ -23,7 +23,7 @@ extension HTTPSurface {
             fields.contains(.authorization), !fields.contains(.transferEncoding), !fields.contains(.expect),
             let closes = Self.endsConnection(fields), hosts.accepts(head.authority),
             let path = try? RequestPath(target),
-            case .found(let entry, let parameter) = valueTable.match(head.method, path),
+            case .found(let entry, let parameter) = valueTable.match(head.method, path), !goesToCore(entry.operation),
             let request = try? ValueRequest(entry.operation, path: path, parameter: parameter, fields: fields),
             let length = Int(fields[.contentLength] ?? "0"), 0...request.bodyBytesMax ~= length,
             case .success(let caller?) = authenticator.admit(

@@ -42,13 +42,15 @@ struct Agent {
             ChannelKeys(
                 keyring: try data.openKeyring(secrets), me: data.identity.nodeID, exchange: data.identity.exchange,
                 peers: data.channelPeers), path: data.keyringPath)
-        let mesh = try startMesh(keys: keys)
+        let dataKeys = makeDataKeys()
+        let mesh = try startMesh(keys: keys, dataKeys: dataKeys)
         let gateway = try Gateway(
             config: config, core: mesh.core, identity: data.identity,
             sealing: ChannelSealing(keys: keys), backendKeys: secrets.backendKeys)
         let departure = Departure()
         let http = try HTTPService.make(
-            config: config, core: mesh.core, secrets: NodeSecrets(data.identity, coreKey: data.coreKey),
+            config: config, core: mesh.core,
+            secrets: NodeSecrets(data.identity, coreKey: data.coreKey, dataKeys: dataKeys),
             files: try InterfaceFiles(folder: InterfaceFiles.locate()), hooks: gateway.hooks,
             departure: departure, logger: logger,
             onRunning: { port in logger.notice("serving", metadata: ["http": "\(config.http.listen.host):\(port)"]) })
@@ -57,6 +59,7 @@ struct Agent {
             HealthService(core: mesh.core, interval: config.health.interval, configured: config.health.gpus),
             AdministratorService(core: mesh.core, administrator: secrets.administrator, logger: logger),
         ]
+        if let dataKeys { services.append(DataKeyService(core: mesh.core, keys: dataKeys, logger: logger)) }
         if let socket { services.append(LocalService(socket, config: config, surface: http.surface, logger: logger)) }
         services.append(departure)
         let group = ServiceGroup(
@@ -68,8 +71,14 @@ struct Agent {
         try await group.run()
     }
 
+    /// Nil on an edge node, by the roster or by its configuration.
+    private func makeDataKeys() -> SharedDataKeys? {
+        guard place.trustClass == .core, let keys = data.dataKeys else { return nil }
+        return SharedDataKeys(keys, of: data.identity, path: DataDirectory.dataKeysPath(data.path))
+    }
+
     /// Recovers the log and opens the mesh port.
-    private func startMesh(keys: SharedKeys) throws -> MeshService {
+    private func startMesh(keys: SharedKeys, dataKeys: SharedDataKeys?) throws -> MeshService {
         let directory = try DurableDirectory(path: data.logPath)
         let log = try LogRecovery.run(directory, data: data, logger: logger)
         let epoch = try data.takeBootEpoch()
@@ -84,7 +93,8 @@ struct Agent {
             return try MeshService(
                 brain: brain, firstEffects: effects, endpoint: config.mesh.listen, keys: keys,
                 membership: MembershipFiles(
-                    identity: data.identity, genesis: data.genesis, coreKey: data.coreKey, data: data.path),
+                    identity: data.identity, genesis: data.genesis, coreKey: data.coreKey, dataKeys: dataKeys,
+                    data: data.path),
                 directory: directory, logger: logger)
         } catch {
             throw ConfigError(

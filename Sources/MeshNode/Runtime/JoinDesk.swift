@@ -22,11 +22,15 @@ final class JoinDesk {
     /// The file, as every node of the mesh has it.
     private let genesis: [UInt8]
     private let coreKey: CoreKey?
+    private let dataKeys: SharedDataKeys?
     private let keys: SharedKeys
     private let loop: Loop
 
-    init(identity: Identity, genesis: [UInt8], coreKey: CoreKey?, keys: SharedKeys, loop: Loop) {
+    init(
+        identity: Identity, genesis: [UInt8], coreKey: CoreKey?, dataKeys: SharedDataKeys?, keys: SharedKeys, loop: Loop
+    ) {
         self.coreKey = coreKey
+        self.dataKeys = dataKeys
         self.identity = identity
         self.genesis = genesis
         self.keys = keys
@@ -100,7 +104,9 @@ final class JoinDesk {
         return .welcome(
             JoinWelcome(
                 genesis: genesis, roster: view.authority.roster.encoded(), epoch: keyring.active,
-                secret: keyring.activeSecret, coreKey: token.isCore ? coreKey : nil, contacts: Array(contacts)))
+                secret: keyring.activeSecret, coreKey: token.isCore ? coreKey : nil,
+                dataKeys: token.isCore ? dataKeys?.all(following: view.authority.roster.secrets) : nil,
+                contacts: Array(contacts)))
     }
 
     private static let spent = "the token was used, has expired or was withdrawn; ask for another"

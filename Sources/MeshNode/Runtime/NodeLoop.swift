@@ -83,7 +83,8 @@ final class NodeLoop {
             onLoss: { [unowned self] node in deliver(.connectionLost(node)) })
         // On the loop's thread, where the desk runs: the brain is at hand.
         peers?.joinDesk = JoinDesk(
-            identity: membership.identity, genesis: membership.genesis, coreKey: membership.coreKey, keys: keys,
+            identity: membership.identity, genesis: membership.genesis, coreKey: membership.coreKey,
+            dataKeys: membership.dataKeys, keys: keys,
             loop: JoinDesk.Loop(
                 view: { [unowned self] in self.brain.makeView(at: MonotonicClock.now()) }, now: MonotonicClock.now,
                 submit: { [unowned self] command, reply in submit(command, reply) }))
@@ -281,6 +282,8 @@ struct MembershipFiles: Sendable {
     let genesis: [UInt8]
     /// Nil on an edge node.
     let coreKey: CoreKey?
+    /// Nil on an edge node.
+    let dataKeys: SharedDataKeys?
     /// The data directory.
     let data: String
 
