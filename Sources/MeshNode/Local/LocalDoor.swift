@@ -1,5 +1,6 @@
 import Authority
 import Foundation
+import Gossip
 import HTTPTypes
 import NodeCore
 import Primitives
