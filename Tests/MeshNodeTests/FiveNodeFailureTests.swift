@@ -58,9 +58,12 @@ extension RealProcesses {
                     #expect(
                         try await client.signedIn(session.accessToken).me().status == 200,
                         "the session on \(client.name)")
-                    #expect(
-                        try await client.signedIn(ended.accessToken).me().status == 401,
-                        "the ended one on \(client.name)")
+                    // 503 until the node has heard what the mesh knows.
+                    try await pollUntil("\(client.name) knows that the ended one has ended", within: .seconds(10)) {
+                        let status = try await client.signedIn(ended.accessToken).me().status
+                        #expect(status != 200, "the ended one on \(client.name)")
+                        return status == 401
+                    }
                     let value = try await client.signedIn(session.accessToken).get("/mesh/v1/kv/motd")
                     #expect(value.text == "still here", "\(client.name): \(value.description)")
                 }
