@@ -4,6 +4,7 @@ import Logging
 import MeshNode
 import NodeCore
 import Primitives
+import Raft
 import SecureChannel
 import Testing
 
@@ -123,6 +124,42 @@ struct HTTPSealedValueTests {
             }
             #expect(try await node.get("/mesh/v1/kv/before", ada).body == "v", "what is clear is read")
             #expect(try value(node).bytes == stored)
+            node.core.setRoster(try roster([(node.identity, .core)]))
+            let change = try await node.send("POST", "/mesh/v1/secret", ada, body: "{}")
+            #expect(change.status == 500 && change.problem == "no-data-key", "\(change.body)")
+        }
+    }
+
+    private func roster(_ nodes: [(Identity, TrustClass)]) throws -> Roster {
+        let genesis = Genesis(
+            cluster: LocalCore.cluster,
+            members: nodes.enumerated().map { place, node in
+                Genesis.Member(
+                    name: place == 0 ? "aurora" : "node\(place)", node: node.0.nodeID,
+                    replica: ReplicaID(UInt64(place + 1)), rank: 0, isVoter: place == 0, keys: node.0.publicIdentity,
+                    trustClass: node.1)
+            })
+        return try #require(Roster(genesis))
+    }
+
+    @Test("a change of the secret brings every node a copy of it, and core nodes alone one of the data key")
+    func copies() async throws {
+        var entropy = SodiumEntropy()
+        let (edge, other) = (Identity.generate(from: &entropy), Identity.generate(from: &entropy))
+        try await run { node, ada async throws in
+            node.core.setRoster(try roster([(node.identity, .core), (edge, .edge), (other, .core)]))
+            let reply = try await node.send("POST", "/mesh/v1/secret", ada, body: "{}")
+            #expect(reply.status == 202, "\(reply.body)")
+            let rotations = node.core.submitted.compactMap { command in
+                if case .changeRoster(let signed) = command, case .rotateSecret(let rotation) = signed.record {
+                    rotation
+                } else {
+                    nil
+                }
+            }
+            let rotation = try #require(rotations.last)
+            #expect(Set(rotation.copies.map(\.node)) == [node.core.me, edge.nodeID, other.nodeID])
+            #expect(Set(try #require(rotation.dataKey).copies.map(\.node)) == [node.core.me, other.nodeID])
         }
     }
 
