@@ -61,7 +61,7 @@ package struct ClusterView: Sendable {
     /// A quorum-confirmed commit index received within `ConsensusView.freshness` is applied here: sessions and
     /// revocations can be judged as the whole mesh would.
     package func isFresh(at now: Instant) -> Bool { now < consensus.freshUntil }
-    /// This node was fresh once in this life, and is not behind what it has heard of since.
+    /// This node was fresh once in this life.
     package var hasCaughtUp: Bool { consensus.freshUntil > .zero }
 
     /// Unix time by the log's clock at `now`; advances by this node's own clock between entries. Nil until a primary has

@@ -41,19 +41,11 @@ extension NodeBrain {
             }
         return ConsensusView(
             term: consensus.term, role: role, leader: leader, leaderValidUntil: validUntil ?? .zero,
-            freshUntil: freshUntil,
+            freshUntil: appliedFreshness.reachedAt.map { $0 + ConsensusView.freshness } ?? .zero,
             commitIndex: consensus.commitIndex, appliedIndex: authority.appliedIndex,
             voters: consensus.configuration.voters.compactMap { replicas.node(of: $0) },
             observers: consensus.configuration.learners.compactMap { replicas.node(of: $0) },
             isChanging: consensus.isChangeUnfinished, electionTimeout: consensus.electionTimeout)
-    }
-
-    /// What was confirmed must be applied too: a node that was just started has heard of commits that it knows nothing of.
-    private var freshUntil: Instant {
-        guard let confirmedAt = consensus.confirmedAt, consensus.confirmedIndex <= authority.appliedIndex else {
-            return .zero
-        }
-        return confirmedAt + ConsensusView.freshness
     }
 
     private func makeMemberViews() -> [MemberView] {

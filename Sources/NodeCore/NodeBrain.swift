@@ -57,6 +57,7 @@ package struct NodeBrain: Sendable {
     /// Grows whenever a member or something it says of itself changed.
     var membersVersion: UInt64 = 0
     var memberViews = MemberViewCache()
+    private(set) var appliedFreshness = AppliedFreshness()
     /// Messages to other brains that wait for the end of the current step.
     var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
     /// Reused between calls.
@@ -209,6 +210,8 @@ package struct NodeBrain: Sendable {
             swap(&batch, &spareRaftEffects)
             advanceRequests(now: now, into: &effects)
         }
+        appliedFreshness.note(
+            confirmedAt: consensus.confirmedAt, within: consensus.confirmedIndex, applied: authority.appliedIndex)
         while !gossipEffects.isEmpty {
             var batch: [GossipEffect] = []
             swap(&batch, &gossipEffects)

@@ -9,9 +9,8 @@ import NodeCore
 import Primitives
 
 /// How an edge node has a core node do what it does not do itself: check passwords, make credentials, sign tokens, seal and
-/// open shared values. What a
-/// client asks goes to a core node's HTTP port as it was asked, in a sealed stream, and the answer comes back, so people sign
-/// in at any node.
+/// open shared values. What a client asks goes to a core node's HTTP port as it was asked, in a sealed stream, and the answer
+/// comes back, so people sign in at any node.
 ///
 ///     client --login--> edge node ==sealed stream==> core node: password, grant, token
 ///            <-tokens--           <================
