@@ -18,30 +18,50 @@ struct MutationSuite {
 
     /// What is judged first: the same seeds and stories with nothing planted must pass, or "found" means nothing.
     private static let noBug = "none"
-    /// Each focus that some bug is looked for with, and the plain seeds.
-    private static let controls = [noBug] + Set(focus.values).map { "\(noBug)-\($0.rawValue)" }.sorted()
-    /// What every other seed looks at closely where it is known which side of the mesh a bug is on.
-    private static let focus: [PlantedBug: SwarmPlan.Focus] = {
-        var focus: [PlantedBug: SwarmPlan.Focus] = [:]
+    /// Where to look for a bug of which it is known on which side of the mesh it is.
+    private enum Aim: Hashable {
+        /// Every other seed looks closely at this.
+        case focus(SwarmPlan.Focus)
+        /// So many nodes that observers fetch from observers: with fewer the leader serves every one itself.
+        case crowd
+
+        static let all = SwarmPlan.Focus.allCases.map(focus) + [crowd]
+
+        var name: String {
+            switch self {
+            case .focus(let focus): focus.rawValue
+            case .crowd: "crowd"
+            }
+        }
+    }
+
+    /// Each aim that some bug is looked for with, and the plain seeds.
+    private static let controls = [noBug] + Set(aims.values).map { "\(noBug)-\($0.name)" }.sorted()
+    private static let aims: [PlantedBug: Aim] = {
+        var aims: [PlantedBug: Aim] = [.fetchesUncommitted: .crowd, .freshAtArrival: .crowd]
         for bug in [
             PlantedBug.voteComparesLength, .staleVotesCount, .restartForgetsPromise, .votesNearLeader,
             .preVoteNearLeader, .roundsOfOtherTerms,
         ] {
-            focus[bug] = .elections
+            aims[bug] = .focus(.elections)
         }
         for bug in [PlantedBug.handOverForgotten, .lateOrderObeyed, .staleAppendReplies, .followsOlderTerms] {
-            focus[bug] = .handOvers
+            aims[bug] = .focus(.handOvers)
         }
         for bug in [
             PlantedBug.jointNeedsNewOnly, .changeDuringChange, .jointLeftEarly, .jointSkipped,
             .configurationNotRolledBack,
         ] {
-            focus[bug] = .membership
+            aims[bug] = .focus(.membership)
         }
-        for bug in [PlantedBug.readContextReused, .followerReadWithoutRound] { focus[bug] = .reads }
-        for bug in [PlantedBug.faultyAcknowledges, .faultyVotes, .lossNotCounted, .damageIsTorn] { focus[bug] = .disks }
-        for bug in [PlantedBug.timeoutInOneStep, .shortPromiseCounts, .promiseNotDurable] { focus[bug] = .timeouts }
-        return focus
+        for bug in [PlantedBug.readContextReused, .followerReadWithoutRound] { aims[bug] = .focus(.reads) }
+        for bug in [PlantedBug.faultyAcknowledges, .faultyVotes, .lossNotCounted, .damageIsTorn] {
+            aims[bug] = .focus(.disks)
+        }
+        for bug in [PlantedBug.timeoutInOneStep, .shortPromiseCounts, .promiseNotDurable] {
+            aims[bug] = .focus(.timeouts)
+        }
+        return aims
     }()
     private static let otherwise = "(told otherwise)"
     /// A seed takes a second or less. One that takes this many never ends, and that is a find as well.
@@ -130,13 +150,11 @@ struct MutationSuite {
             let name = arguments[0]
             PlantedBug.current = PlantedBug(rawValue: name)
             guard PlantedBug.current != nil || controls.contains(name) else { throw ProofError("no bug \(name)") }
-            let focus =
-                PlantedBug.current.flatMap { Self.focus[$0] }
-                ?? SwarmPlan.Focus(rawValue: String(name.dropFirst(noBug.count + 1)))
+            let aim = PlantedBug.current.flatMap { aims[$0] } ?? Aim.all.first { name == "\(noBug)-\($0.name)" }
             for seed in first..<max(first, last + 1) {
                 say("seed \(seed)")
                 alarm(patience)
-                let report = swarm(for: seed, focus).run(seed: seed)
+                let report = swarm(for: seed, aim).run(seed: seed)
                 guard let first = report.violations.first else { continue }
                 return say("found \(shortened(first))")
             }
@@ -147,15 +165,16 @@ struct MutationSuite {
 
     /// Most bugs show at once. For the others it alternates, from the 41st seed on, with three nodes and few requests: then
     /// one node's mistake makes a majority, and more trouble is seen in the same time.
-    private static func swarm(for seed: UInt64, _ focus: SwarmPlan.Focus?) -> Swarm {
+    private static func swarm(for seed: UInt64, _ aim: Aim?) -> Swarm {
         var swarm = Swarm()
-        if seed.isMultiple(of: 2) { swarm.focus = focus }
+        if case .focus(let focus) = aim, seed.isMultiple(of: 2) { swarm.focus = focus }
         swarm.checksEveryStep = seed.isMultiple(of: 4)
         swarm.duration = .seconds(40)
         if seed > 40, seed % 4 < 2 {
             swarm.nodes = 3
             swarm.operationInterval = .milliseconds(150)
         }
+        if aim == .crowd { swarm.nodes = 14 }
         return swarm
     }
 

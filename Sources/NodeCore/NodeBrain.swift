@@ -57,7 +57,7 @@ package struct NodeBrain: Sendable {
     /// Grows whenever a member or something it says of itself changed.
     var membersVersion: UInt64 = 0
     var memberViews = MemberViewCache()
-    private(set) var appliedFreshness = AppliedFreshness()
+    package private(set) var appliedFreshness = AppliedFreshness()
     /// Messages to other brains that wait for the end of the current step.
     var outbox: [(kind: FrameKind, payload: [UInt8], to: NodeID)] = []
     /// Reused between calls.

@@ -23,9 +23,9 @@ extension RaftMessage {
         case fetch, fetched
     }
 
-    /// Whether a message that begins so is one of those that can be long.
-    package static func carriesEntries(tag: UInt8) -> Bool {
-        tag == Tag.append.rawValue || tag == Tag.snapshot.rawValue || tag == Tag.fetched.rawValue
+    /// Whether a message that begins so brings a leader's log or state: most bytes that nodes say to each other are of these.
+    package static func isReplication(tag: UInt8) -> Bool {
+        tag == Tag.append.rawValue || tag == Tag.snapshot.rawValue
     }
 
     private enum OutcomeTag: UInt8 {

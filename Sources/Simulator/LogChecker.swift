@@ -76,6 +76,13 @@ package struct LogChecker: Sendable {
         return found
     }
 
+    /// Who does not lead hands on what is committed, and nothing else (`ObserverTree`).
+    package func judge(handedOn fetched: RaftMessage.Fetched, by replica: ReplicaID) -> String? {
+        let last = max(fetched.commitIndex, fetched.previous.index + fetched.entries.count)
+        guard last > committedThrough else { return nil }
+        return "hearsay: \(replica) hands on \(last), and \(committedThrough) is committed"
+    }
+
     /// Who leads `term` lacks nothing that was committed before it.
     package func judge(leader log: RaftLog, term: Term, _ node: Int) -> String? {
         let due = commits.last { $0.term < term }?.through ?? .zero

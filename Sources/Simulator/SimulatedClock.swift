@@ -6,6 +6,8 @@ package struct SimulatedClock: Sendable {
     private var offset: Int64
     /// Parts per million by which the clock gains on true time; negative if it is slow.
     package private(set) var driftPPM: Int64 = 0
+    /// When, in true time, its rate or reading was changed last: `world` knows nothing of before.
+    private(set) var changedAt: Instant = .zero
 
     package init(offset: Duration) {
         self.offset = offset.inNanoseconds
@@ -31,12 +33,14 @@ package struct SimulatedClock: Sendable {
     /// Changes the rate from now on, without a jump.
     package mutating func setDrift(ppm: Int64, at world: Instant) {
         let shown = local(world)
+        changedAt = world
         driftPPM = ppm
         offset = shown.nanoseconds - world.nanoseconds - scaled(world.nanoseconds)
     }
 
     /// Shows `offset` now and goes on from there at the same rate.
     package mutating func restart(offset shown: Duration, at world: Instant) {
+        changedAt = world
         offset = shown.inNanoseconds - world.nanoseconds - scaled(world.nanoseconds)
     }
 

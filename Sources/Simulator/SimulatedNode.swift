@@ -37,6 +37,8 @@ struct SimulatedNode: Sendable {
     private(set) var ledTerm: Term?
     private(set) var configurationIndex = LogIndex.zero
     private(set) var judged = Judged()
+    /// How recent it said last that its state is.
+    private var claimed: Instant?
     /// The state whose invariants were checked last.
     private var checkedThrough: LogIndex?
     /// The term whose lease it gave up by telling another node to campaign.
@@ -113,6 +115,7 @@ struct SimulatedNode: Sendable {
         nextDeadline = .distantFuture
         leaseUntil = .zero
         commitIndex = .zero
+        claimed = nil
         term = .zero
         ledTerm = nil
         forfeitedTerm = nil
@@ -169,6 +172,14 @@ struct SimulatedNode: Sendable {
         let lease = leaseUntil > before.lease ? leaseUntil : nil
         return commitIndex > before.commit || lease != nil
             ? News(hasCommitted: commitIndex > before.commit, lease: lease) : nil
+    }
+
+    /// A new claim of how recent its state is, by its own clock, and how far that state goes.
+    mutating func takeClaim() -> (moment: Instant, applied: LogIndex)? {
+        let claim = read { ($0.appliedFreshness.reachedAt, $0.authority.appliedIndex) }
+        guard let claim, let moment = claim.0, moment != claimed else { return nil }
+        claimed = moment
+        return (moment, claim.1)
     }
 
     /// Keeps what the world asks for after every step.

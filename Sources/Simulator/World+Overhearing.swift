@@ -10,7 +10,7 @@ extension World {
     /// Looks at a frame the moment that it leaves.
     mutating func overhear(_ frame: [UInt8], of node: Int) {
         guard frame.count > ClearFrameSealer.headerBytes, frame[0] == FrameKind.raft.rawValue,
-            !RaftMessage.carriesEntries(tag: frame[ClearFrameSealer.headerBytes])
+            !RaftMessage.isReplication(tag: frame[ClearFrameSealer.headerBytes])
         else { return }
         let payload = Array(frame[ClearFrameSealer.headerBytes...])
         guard let (replica, message) = try? NodeBrain.decodeRaft(payload) else {
@@ -48,8 +48,9 @@ extension World {
             noteProven(by: node)
             return nil
         case .preVote, .preVoteReply, .append, .heartbeatReply, .hello, .tailQuery, .tailReply, .readRequest, .snapshot,
-            .snapshotReply, .fetch, .fetched:
+            .snapshotReply, .fetch:
             return nil
+        case .fetched(let fetched): return logs.judge(handedOn: fetched, by: replica)
         }
     }
 
@@ -137,6 +138,7 @@ extension World {
         if nodes[node].commitIndex > logs.committedThrough {
             noteCommitted(through: nodes[node].commitIndex, in: nodes[node].term)
         }
+        if settings.isOverheard { checkFreshness(of: node) }
         guard isOverheard else { return }
         if let found = nodes[node].changeDuringChange(committed: logs.committedThrough) { report(found) }
         if settings.checksEveryStep { checkBeliefs(of: node) }
@@ -188,6 +190,17 @@ extension World {
                 ? now : rounds.proven(by: brain.consensus)
         }
         if let moment = moment ?? nil { reads.noteProven(moment) }
+    }
+
+    // MARK: Freshness
+
+    private mutating func checkFreshness(of node: Int) {
+        freshness.noteCommitted(through: logs.committedThrough, at: now)
+        guard let (claimed, applied) = nodes[node].takeClaim() else { return }
+        let moment = nodes[node].clock.world(claimed)
+        // The clock ran otherwise then.
+        guard moment > nodes[node].clock.changedAt else { return }
+        if let found = freshness.judge(claimed: moment, applied: applied) { report("\(found), on \(nodes[node].name)") }
     }
 
     // MARK: Disks

@@ -64,6 +64,7 @@ package struct World: Sendable {
     var acknowledgements = AcknowledgementChecker()
     var durability = DurabilityChecker()
     var reads = ReadChecker()
+    var freshness = FreshnessChecker()
     let provision: Provision
     var queue = EventQueue()
     var inFlight = InFlight()

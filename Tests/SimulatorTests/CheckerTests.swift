@@ -145,6 +145,22 @@ struct CheckerTests {
         #expect(second?.hasPrefix("state machine safety") == true)
     }
 
+    @Test("an observer that hands on what is not committed, or says that it is")
+    func hearsay() {
+        var logs = LogChecker(nodes: 2)
+        _ = logs.noteCommitted(through: LogIndex(3), in: Term(1))
+        func isWrong(after previous: UInt64, count: Int, commit: UInt64) -> Bool {
+            let fetched = RaftMessage.Fetched(
+                term: Term(1), leader: nil, previous: LogPosition(index: LogIndex(previous), term: Term(1)),
+                entries: Array(Self.log(1, 1, 1, 1).entries(after: LogIndex(previous), bytes: 1 << 20).prefix(count)),
+                commitIndex: LogIndex(commit), time: .zero)
+            return logs.judge(handedOn: fetched, by: ReplicaID(9))?.hasPrefix("hearsay") == true
+        }
+        #expect(!isWrong(after: 1, count: 2, commit: 3))
+        #expect(isWrong(after: 1, count: 3, commit: 3))
+        #expect(isWrong(after: 0, count: 0, commit: 4))
+    }
+
     private static let name = LockName("lock")
     private static let holders = [LockHolder(high: 1, low: 1), LockHolder(high: 2, low: 2)]
 

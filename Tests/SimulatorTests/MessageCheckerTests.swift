@@ -127,6 +127,21 @@ struct MessageCheckerTests {
         #expect(judge(index: 8, applied: 8, proven: 4) != nil)
     }
 
+    @Test("a claim to be as recent as a moment before which more was committed than is applied")
+    func freshness() {
+        var freshness = FreshnessChecker()
+        freshness.noteCommitted(through: LogIndex(3), at: .zero + .seconds(1))
+        freshness.noteCommitted(through: LogIndex(4), at: .zero + .seconds(2))
+        func judge(_ seconds: Int64, applied: UInt64) -> String? {
+            freshness.judge(claimed: .zero + .seconds(seconds), applied: LogIndex(applied))
+        }
+        #expect(judge(1, applied: 0) == nil)
+        #expect(judge(2, applied: 3) == nil)
+        #expect(judge(2, applied: 2) != nil)
+        #expect(judge(3, applied: 4) == nil)
+        #expect(judge(3, applied: 3) != nil)
+    }
+
     @Test("a vote that one slot lacks, an acknowledgement and a promise that the disk does not hold")
     func durability() {
         let vote = HardState(term: Term(5), votedFor: Self.replicas[0])
