@@ -49,6 +49,8 @@ package struct ClusterView: Sendable {
     package func member(_ id: NodeID) -> MemberView? { members.first { $0.id == id } }
     package func member(named name: String) -> MemberView? { members.first { $0.name == name } }
     package var myself: MemberView? { member(me) }
+    /// Who belongs to the mesh and was not heard of since this node started: neither alive nor dead, as far as it knows.
+    package var unheard: [Roster.Entry] { roster.present.filter { $0.node != me && member($0.node) == nil } }
 
     /// Who holds the leader's lease, as far as this node may say at `now`.
     package func primary(at now: Instant) -> NodeID? {

@@ -89,6 +89,17 @@ struct AuthAccountTests {
         }
     }
 
+    @Test("a field that is not there is refused by name: a misspelt role must not make a key of another role")
+    func strayField() async throws {
+        try await TestNode.run { node async throws in
+            let ada = try await node.bearer()
+            let refused = try await node.post("/mesh/v1/keys", #"{"label": "ci", "rolle": "user"}"#, ada)
+            #expect(refused.status == 400 && refused.body.contains("`rolle`") && refused.body.contains("`role`"))
+            let listed = try await node.get("/mesh/v1/keys", ada)
+            #expect((listed.json["keys"] as? [Any])?.isEmpty == true)
+        }
+    }
+
     @Test("a key with one changed character is unknown, whichever it is")
     func wrongKeys() async throws {
         try await TestNode.run { node async throws in

@@ -55,6 +55,11 @@ extension RealProcesses {
                 ("raft: {election_timeout: 1h}", "raft.election_timeout: found '1h'", "for example"),
                 ("peers: [{name: x, mesh: nowhere}]", "peers[0].mesh: found 'nowhere'", "127.0.0.1:7946"),
                 ("backends: [{name: x, kind: ollama, url: 'ftp://x'}]", "backends[0].url: found 'ftp://x'", "http://"),
+                (
+                    "backends: [{name: x, kind: openai, url: 'http://127.0.0.1:8000/v1'}]",
+                    "backends[0].url: found 'http://127.0.0.1:8000/v1'", "write 'http://127.0.0.1:8000'"
+                ),
+                ("peers: [{name: solo, mesh: '127.0.0.1:1'}]", "peers[0].name: 'solo' is this node", "other nodes"),
                 ("class: royal", "class: found 'royal'", "core"),
             ])
         func impossibleValue(text: String, found: String, remedy: String) async throws {
@@ -75,6 +80,30 @@ extension RealProcesses {
                 try await expectRefusal(of: solo, says: [solo.secrets, "mode 644", "chmod 600 \(solo.secrets)"])
                 try FileManager.default.removeItem(atPath: solo.secrets)
                 try await expectRefusal(of: solo, says: [solo.secrets, "cannot be read", "meshnode init"])
+            }
+        }
+
+        @Test(
+            "what a start would refuse, doctor refuses in the same words",
+            arguments: [
+                (
+                    "backends: [{name: vllm, kind: openai, url: 'http://127.0.0.1:1', api_key_secret: vllm}]",
+                    "backends.vllm.api_key_secret", "backend_keys"
+                ),
+                (
+                    "backends: [{name: vllm, kind: openai, url: 'https://127.0.0.1:1', tls_authority: none.pem}]",
+                    "backends.vllm.tls_authority", "no PEM certificate"
+                ),
+            ])
+        func doctor(text: String, key: String, remedy: String) async throws {
+            try await withFolder { folder in
+                let solo = try SoloNode(in: folder)
+                _ = try await solo.provision()
+                try solo.write(SoloNode.text(http: solo.http, mesh: solo.mesh) + text + "\n")
+                let doctor = try await ChildProcess.runMeshNode(["doctor", "--config", solo.config])
+                #expect(doctor.status == 1 && doctor.complaints.contains(key), "\(doctor.complaints)")
+                let run = try await ChildProcess.runMeshNode(["run", "--config", solo.config])
+                #expect(run.complaints.contains(doctor.complaints) && doctor.complaints.contains(remedy))
             }
         }
 

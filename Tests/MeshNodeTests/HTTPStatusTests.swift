@@ -4,6 +4,7 @@ import Gossip
 import MeshNode
 import NodeCore
 import Primitives
+import Raft
 import Routing
 import Testing
 
@@ -70,6 +71,29 @@ struct HTTPStatusTests {
             let backend = try #require((health["backends"] as? [[String: Any]])?.first)
             #expect(backend["kind"] as? String == "openai" && backend["slowdown"] as? Double == 2)
             #expect(members[1]["state"] as? String == "suspect" && members[1]["health"] is NSNull)
+        }
+    }
+
+    @Test("who belongs to the mesh and was not heard of since the start is there as well, and not called dead")
+    func unheard() async throws {
+        try await TestNode.run { node async throws in
+            let genesis = Genesis(
+                cluster: Array(repeating: 9, count: 16),
+                members: [
+                    ("aurora", node.core.me), ("vengeance", NodeID(high: 0, low: 2)), ("sark", NodeID(high: 0, low: 3)),
+                ].enumerated().map { place, member in
+                    Genesis.Member(
+                        name: member.0, node: member.1, replica: ReplicaID(UInt64(place + 1)), rank: 5, isVoter: true,
+                        trustClass: .core)
+                })
+            node.core.setRoster(try #require(Roster(genesis)))
+            node.core.setMembers([Self.member("vengeance", 2, state: .alive, health: nil)])
+            let json = try await node.get("/mesh/v1/status", try await node.bearer()).json
+            let members = try #require(json["members"] as? [[String: Any]])
+            #expect(members.map { $0["name"] as? String } == ["vengeance", "sark"])
+            #expect(members[1]["state"] as? String == "unheard" && members[1]["rank"] as? Int == 5)
+            #expect(members[1]["address"] is NSNull && members[1]["health"] is NSNull)
+            #expect(Set(members[1].keys) == Set(members[0].keys))
         }
     }
 

@@ -21,11 +21,21 @@ struct DoctorCommand: AsyncParsableCommand {
             let config = try ConfigFile.load(config)
             note(
                 "configuration",
-                "in order: \(config.name), \(config.peers.count) peers, \(config.backends.count) backends")
-            _ = try Secrets.load(config.secretsFile)
+                "in order: \(config.name), peers: \(config.peers.count), backends: \(config.backends.count)")
+            let secrets = try Secrets.load(config.secretsFile)
             note("secrets", "in order: \(config.secretsFile)")
+            try HTTPService.check(config.http)
+            if let certificate = config.http.certificateFile { note("certificate", "in order: \(certificate)") }
+            for backend in try Gateway.openBackends(config, keys: secrets.backendKeys) {
+                note("backend", "in order: \(backend.config.name); it was not asked")
+            }
             let data = try DataDirectory.open(config.dataDirectory, name: config.name)
-            note("data directory", "in order: node \(data.identity.nodeID), \(data.roster.entries.count) members")
+            guard !data.roster.isRevoked(data.identity.nodeID) else {
+                throw ConfigError(
+                    file: config.dataDirectory, problem: "this node was revoked: no node of the mesh speaks with it",
+                    advice: "if that was a mistake, let the machine join anew, with another data_dir")
+            }
+            note("data directory", "in order: node \(data.identity.nodeID), members: \(data.roster.present.count)")
             let directory = try DurableDirectory(path: data.logPath)
             let recovery = try WriteAheadLog.recover(
                 from: directory, cluster: data.roster.cluster,

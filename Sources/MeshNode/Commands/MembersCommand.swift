@@ -62,7 +62,7 @@ struct MembersCommand: AsyncParsableCommand {
             table.add([
                 member.name, member.state, part, member.class ?? "-", member.rank.map(String.init) ?? "-",
                 member.name == status.node ? "self" : member.roundTripMs.map { Figures.milliseconds($0) } ?? "-",
-                member.incarnation, member.address,
+                member.incarnation ?? "-", member.address ?? "-",
             ])
         }
         return table.lines(ifEmpty: "no members")

@@ -81,7 +81,8 @@ struct MeshClient: Sendable {
             }
             let name: String
             let state: String
-            let address: String
+            /// Nil where nothing was heard of it since the node that answers started.
+            let address: String?
             let http: String?
             let isPrimary: Bool
             let isVoter: Bool
@@ -89,7 +90,7 @@ struct MeshClient: Sendable {
             let isObserver: Bool?
             let `class`: String?
             let rank: Int?
-            let incarnation: String
+            let incarnation: String?
             let roundTripMs: Double?
             let health: Health?
         }

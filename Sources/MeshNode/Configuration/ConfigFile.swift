@@ -27,6 +27,11 @@ package enum ConfigFile {
         let secretsFile = absolute(try root.required("secrets_file", example: "/etc/meshnode/\(name).secrets.yaml"))
         let mesh = try parseMesh(&root)
         let http = try parseHTTP(&root, absolute: absolute)
+        guard http.listen != mesh.listen else {
+            throw root.error(
+                "http", "http.listen and mesh.listen are both \(mesh.listen)",
+                advice: "give each a port of its own: the mesh takes UDP and TCP")
+        }
         var config = NodeConfig(
             name: name, dataDirectory: dataDirectory, secretsFile: secretsFile, mesh: mesh, http: http)
         config.runtimeDirectory = try root.string("runtime_dir").map(absolute)
@@ -116,7 +121,10 @@ package enum ConfigFile {
                 throw section.error(
                     "mesh", "is missing", advice: "add the peer's mesh address, for example 10.0.0.2:7946")
             }
-            guard name != myName, !peers.contains(where: { $0.name == name }) else {
+            guard name != myName else {
+                throw section.error("name", "'\(name)' is this node", advice: "list the other nodes only")
+            }
+            guard !peers.contains(where: { $0.name == name }) else {
                 throw section.error("name", "'\(name)' appears twice", advice: "list every other node once")
             }
             try section.finish()
@@ -160,9 +168,13 @@ package enum ConfigFile {
             let kind: NodeConfig.Backend.Kind = try section.choice("kind", default: .ollama)
             var url = kind == .demo ? "" : try section.required("url", example: "http://127.0.0.1:11434")
             while url.hasSuffix("/") { url.removeLast() }
-            if kind != .demo, URL(string: url)?.host == nil || !(url.hasPrefix("http://") || url.hasPrefix("https://"))
-            {
+            guard kind == .demo || BackendAddress(url: url) != nil else {
                 throw section.error("url", "found '\(url)'", advice: "write a URL such as http://127.0.0.1:11434")
+            }
+            if let path = ["/v1", "/api"].first(where: url.hasSuffix) {
+                throw section.error(
+                    "url", "found '\(url)'",
+                    advice: "write '\(url.dropLast(path.count))': the agent asks for \(path)/... there itself")
             }
             guard !backends.contains(where: { $0.name == name }) else {
                 throw section.error("name", "'\(name)' appears twice", advice: "give each backend its own name")

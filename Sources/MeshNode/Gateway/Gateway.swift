@@ -39,20 +39,7 @@ package final class Gateway: Sendable {
         config: NodeConfig, core: any MeshCore, identity: Identity, sealing: any PeerSealing,
         backendKeys: [String: String] = [:]
     ) throws(GatewayStartFailure) {
-        var backends: [LocalBackend] = []
-        for backend in config.backends {
-            let key = backend.apiKeyName.flatMap { backendKeys[$0] }
-            if let name = backend.apiKeyName, key == nil {
-                throw GatewayStartFailure("backends.\(backend.name): the secrets file has no key named \(name)")
-            }
-            guard let local = LocalBackend(backend, key: key) else {
-                throw GatewayStartFailure(
-                    "backends.\(backend.name).url: \(backend.url) is not http://host:port or https://host:port")
-            }
-            try Self.checkAuthority(of: local)
-            backends.append(local)
-        }
-        self.backends = backends
+        backends = try Self.openBackends(config, keys: backendKeys)
         self.core = core
         self.identity = identity
         self.sealing = sealing
@@ -62,6 +49,28 @@ package final class Gateway: Sendable {
         random = Mutex(SeededRandom(seed: seed))
         routing = RoutingDesk(seed: seed ^ identity.nodeID.low)
         monitor = BackendMonitor(backends: backends, core: core, sealing: sealing)
+    }
+
+    /// Every backend with its key and its authority's certificate; asks none of them anything.
+    static func openBackends(
+        _ config: NodeConfig, keys: [String: String]
+    ) throws(GatewayStartFailure) -> [LocalBackend] {
+        var backends: [LocalBackend] = []
+        for backend in config.backends {
+            let key = backend.apiKeyName.flatMap { keys[$0] }
+            if let name = backend.apiKeyName, key == nil {
+                throw GatewayStartFailure(
+                    "backends.\(backend.name).api_key_secret: the secrets file has no key named \(name); add it under "
+                        + "'backend_keys' in \(config.secretsFile)")
+            }
+            guard let local = LocalBackend(backend, key: key) else {
+                throw GatewayStartFailure(
+                    "backends.\(backend.name).url: \(backend.url) is not http://host:port or https://host:port")
+            }
+            try checkAuthority(of: local)
+            backends.append(local)
+        }
+        return backends
     }
 
     private static func checkAuthority(of backend: LocalBackend) throws(GatewayStartFailure) {

@@ -1,10 +1,8 @@
 import Authority
 import Foundation
-import Gossip
 import HTTPTypes
 import Hummingbird
 import NIOCore
-import NIOHTTP1
 import NodeCore
 import Primitives
 
@@ -21,13 +19,11 @@ import Primitives
 struct CoreDesk {
     let surface: HTTPSurface
 
-    /// Core nodes that are asked before the client is told that none is reached.
-    private static let triesMax = 3
     /// Until this node has applied what the core node's answer rests on.
     private static let catchUpTimeoutMax: Duration = .seconds(1)
     private static let requestBytesMax = 16 << 10
 
-    private var view: ClusterView { surface.core.view }
+    var view: ClusterView { surface.core.view }
 
     func serve(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
         switch operation {
@@ -158,88 +154,13 @@ struct CoreDesk {
         )
     }
 
-    // MARK: Core nodes
+    // MARK: Catching up
 
     /// The tokens that an answer brings are good here at once.
-    private func catchUp(with tokens: Tokens) async {
+    private func catchUp(with tokens: IssuedTokens) async {
         await surface.core.wait(atMost: Self.catchUpTimeoutMax) { view in
             view.authority.sessions[tokens.refresh.session] != nil && view.authority.signingKeys[tokens.key] != nil
         }
-    }
-
-    private func ask(
-        _ method: HTTPRequest.Method, _ target: String, client: HTTPFields, body: ByteBuffer
-    ) async throws(Problem) -> CollectedReply {
-        guard let asker = surface.peerAsker else { throw .noCoreNode }
-        for (node, endpoint) in coreNodes.prefix(Self.triesMax) {
-            let head = HTTPRequestHead(
-                version: .http1_1, method: .init(rawValue: method.rawValue), uri: target,
-                headers: HeaderPolicy.passedOnHeaders(
-                    host: endpoint.description, bodyBytes: body.readableBytes, from: client))
-            do throws(CollectFailure) {
-                return try await asker(node, endpoint, head, body)
-            } catch {
-                // Somewhere else only if it is certain that nobody has begun.
-                switch error {
-                case .noConnection: continue
-                // Reading twice does no harm.
-                case .brokenOff where method == .get: continue
-                case .brokenOff, .timedOut, .tooLong: throw .core(.outcomeUnknown)
-                }
-            }
-        }
-        throw .noCoreNode
-    }
-
-    /// Who is there, the primary first, the others by distance.
-    private var coreNodes: [(NodeID, Endpoint)] {
-        let view = view
-        let primary = view.primary(at: surface.core.now())
-        let nodes = view.members.filter { member in
-            !member.isSelf && member.state == .alive && member.descriptor?.trustClass == .core
-                && view.mayGrant(member.id)
-        }
-        let sorted = nodes.sorted { a, b in
-            (a.id == primary ? 0 : 1, a.roundTrip ?? .seconds(1), a.id)
-                < (b.id == primary ? 0 : 1, b.roundTrip ?? .seconds(1), b.id)
-        }
-        return sorted.compactMap { member in member.descriptor.map { (member.id, $0.http) } }
-    }
-}
-
-/// What a sign-in or a refresh brings.
-private struct Tokens {
-    let access: String
-    let refresh: RefreshToken
-    let key: SigningKeyID
-    let grantedAt: LogIndex
-}
-
-extension CollectedReply {
-    /// Nil if it is a refusal.
-    fileprivate var tokens: Tokens? {
-        struct SignedIn: Decodable {
-            let access_token: String
-            let refresh_token: String
-        }
-        guard head.status == .ok,
-            let document = try? JSONDecoder().decode(SignedIn.self, from: Data(body.readableBytesView)),
-            let refresh = RefreshToken(document.refresh_token), let parsed = try? ParsedToken(document.access_token)
-        else { return nil }
-        return Tokens(
-            access: document.access_token, refresh: refresh, key: parsed.key, grantedAt: LogIndex(parsed.claims.idx))
-    }
-
-    /// For the client: what the answer says, and when to try again.
-    fileprivate var whole: WholeReply {
-        var fields = HTTPFields()
-        fields[.contentType] = head.headers.first(name: "Content-Type")
-        fields[.cacheControl] = head.headers.first(name: "Cache-Control") ?? "no-store"
-        fields[.eTag] = head.headers.first(name: "ETag")
-        fields[.meshFreshness] = head.headers.first(name: "X-Mesh-Freshness")
-        fields[.retryAfter] = head.headers.first(name: "Retry-After")
-        fields[.wwwAuthenticate] = head.headers.first(name: "WWW-Authenticate")
-        return WholeReply(.init(code: Int(head.status.code)), fields, body)
     }
 }
 
@@ -271,15 +192,4 @@ extension ClusterView {
     /// Whether sessions and tokens of this node count: not those of an edge machine, which can be stolen. Where no roster is
     /// known, everybody's.
     package func mayGrant(_ node: NodeID) -> Bool { roster.entry(of: node)?.isCore ?? roster.entries.isEmpty }
-}
-
-extension Problem {
-    fileprivate static var noCoreNode: Problem {
-        Problem(
-            "no-core-node", .serviceUnavailable, "No core node",
-            detail:
-                "This node's class is `edge`: core nodes check passwords, sign, and open what is stored, and none can be reached "
-                + "from here. Nothing was changed. Try again, or another node."
-        ).with(.retryAfter, "1")
-    }
 }

@@ -47,13 +47,23 @@ struct Exchange: Sendable {
         return body
     }
 
-    /// The body as JSON of this shape. Throws 400 that names what is wrong.
+    /// The body as JSON of this shape: an object whose fields are the stored properties of `Value`, by their names. Throws 400
+    /// that names what is wrong.
     func json<Value: Decodable>(_ type: Value.Type, limit: Int = 16 << 10) async throws -> Value {
-        let buffer = try await body(limit: limit)
-        let data = Data(buffer.readableBytesView)
-        do { return try JSONDecoder().decode(type, from: data) } catch let error as DecodingError {
+        let bytes = Array(try await body(limit: limit).readableBytesView)
+        let value: Value
+        do { value = try JSONDecoder().decode(type, from: Data(bytes)) } catch let error as DecodingError {
             throw Problem.invalid(Self.explain(error))
         }
+        // An optional field with a misspelt name must not be taken for one that was left out.
+        let known = Mirror(reflecting: value).children.compactMap(\.label)
+        let given = (try? JSONParser.parse(bytes))?.members ?? []
+        if let stray = given.first(where: { !known.contains($0.name) }) {
+            throw Problem.invalid(
+                "There is no field `\(stray.name.prefix(64))` here, only \(known.map { "`\($0)`" }.joined(separator: ", "))."
+            )
+        }
+        return value
     }
 
     private static func explain(_ error: DecodingError) -> String {

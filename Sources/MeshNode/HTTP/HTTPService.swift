@@ -60,6 +60,14 @@ package struct HTTPService: Service {
     /// Beyond this many connections new ones wait to be accepted.
     private static let connectionCountMax = 8192
 
+    /// What can be wrong with the files that the configuration names; listens nowhere.
+    static func check(_ http: NodeConfig.HTTP) throws(StartFailure) {
+        try checkListener(http)
+        guard let tls = try makeTLS(http) else { return }
+        // Whether key and certificate belong together, the library says only here.
+        do { _ = try NIOSSLContext(configuration: tls) } catch { throw unusable(http, error) }
+    }
+
     /// Plain HTTP beyond loopback would show passwords and tokens to the network: it must be asked for, by network.
     private static func checkListener(_ http: NodeConfig.HTTP) throws(StartFailure) {
         guard (http.certificateFile == nil) == (http.privateKeyFile == nil) else {
@@ -80,7 +88,13 @@ package struct HTTPService: Service {
         // Hummingbird's own idle timeout does not see the gateway's requests and would cut their streams.
         let plain = HTTPServerBuilder.http1(
             configuration: .init(additionalChannelHandlers: [ConnectionGuard(networks: networks)] + handlers()))
-        guard let certificateFile = http.certificateFile, let keyFile = http.privateKeyFile else { return plain }
+        guard let tls = try makeTLS(http) else { return plain }
+        do { return try .tls(plain, tlsConfiguration: tls) } catch { throw unusable(http, error) }
+    }
+
+    /// Nil where plain HTTP is served.
+    private static func makeTLS(_ http: NodeConfig.HTTP) throws(StartFailure) -> TLSConfiguration? {
+        guard let certificateFile = http.certificateFile, let keyFile = http.privateKeyFile else { return nil }
         do {
             let chain = try NIOSSLCertificate.fromPEMFile(certificateFile).map {
                 NIOSSLCertificateSource.certificate($0)
@@ -88,12 +102,14 @@ package struct HTTPService: Service {
             let key = try NIOSSLPrivateKey(file: keyFile, format: .pem)
             var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
             tls.minimumTLSVersion = .tlsv12
-            return try .tls(plain, tlsConfiguration: tls)
-        } catch {
-            throw StartFailure(
-                "cannot use the certificate \(certificateFile) with the key \(keyFile): \(error). Both must be PEM files"
-            )
-        }
+            return tls
+        } catch { throw unusable(http, error) }
+    }
+
+    private static func unusable(_ http: NodeConfig.HTTP, _ error: any Error) -> StartFailure {
+        StartFailure(
+            "http.tls_certificate \(http.certificateFile ?? "") cannot be used with http.tls_private_key "
+                + "\(http.privateKeyFile ?? ""): \(error). Both must be PEM files, and belong together")
     }
 }
 

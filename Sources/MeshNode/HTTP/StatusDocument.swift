@@ -17,6 +17,7 @@ struct StatusDocument {
         text.key("members")
         text.open("[")
         for member in view.members { write(member, &text) }
+        for entry in view.unheard { write(entry, &text) }
         text.close("]")
         text.close("}")
         return text
@@ -75,6 +76,26 @@ struct StatusDocument {
         if let place = member.coordinate { write(place, &text) } else { text.null() }
         text.key("health")
         if let health = member.health { write(health, &text) } else { text.null() }
+        text.close("}")
+    }
+
+    private func write(_ unheard: Roster.Entry, _ text: inout JSONText) {
+        text.open("{")
+        text.field("name", unheard.name)
+        text.field("id", unheard.node.description)
+        text.field("state", "unheard")
+        text.field("is_self", false)
+        text.field("is_primary", view.primary(at: now) == unheard.node)
+        let isVoter = view.consensus.voters.contains(unheard.node)
+        text.field("is_voter", isVoter)
+        text.field("is_observer", view.consensus.observers.contains(unheard.node) && !isVoter)
+        text.field("class", (unheard.isCore ? TrustClass.core : .edge).rawValue)
+        text.key("rank")
+        text.value(unheard.rank)
+        for field in ["address", "http", "incarnation", "round_trip_ms", "coordinate", "health"] {
+            text.key(field)
+            text.null()
+        }
         text.close("}")
     }
 

@@ -21,10 +21,12 @@ struct Agent {
     private let logger: Logger
 
     /// Checks everything that can be checked before anything is written or sent.
-    init(config: NodeConfig, logger: Logger) throws(ConfigError) {
+    init(config: NodeConfig, logger: Logger) throws {
         self.config = config
         self.logger = logger
         secrets = try Secrets.load(config.secretsFile)
+        try HTTPService.check(config.http)
+        _ = try Gateway.openBackends(config, keys: secrets.backendKeys)
         data = try DataDirectory.open(config.dataDirectory, name: config.name)
     }
 

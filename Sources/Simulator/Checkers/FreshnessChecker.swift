@@ -17,6 +17,6 @@ package struct FreshnessChecker: Sendable {
     package func judge(claimed moment: Instant, applied: LogIndex) -> String? {
         // Claims are of late, so the search begins at the end.
         guard let due = known.last(where: { $0.at < moment }), due.through > applied else { return nil }
-        return "freshness: \(due.through) was committed at \(due.at), and \(applied) is called all that was before \(moment)"
+        return "freshness: \(due.through) was committed at \(due.at); \(applied) is called all that was before \(moment)"
     }
 }

@@ -28,7 +28,8 @@ export function makeCard() {
     setText(name, member.name);
     writeBadges(badges, member);
     setText(about, aboutOf(member));
-    setText(nothing, health ? "" : "No report from this node has arrived yet.");
+    const isUnheard = member.state === "unheard";
+    setText(nothing, health ? "" : isUnheard ? "Not heard of since this node started." : "No report from this node has arrived yet.");
     sync(bars, health ? barsOf(health) : [], (row) => row.key, () => bar());
     const isHandmade = health?.gpus?.some((gpu) => gpu.source === "configured");
     setText(handmade, isHandmade ? "GPU figures are set by hand, not measured." : "");
@@ -51,7 +52,8 @@ function writeBadges(parent, member) {
 }
 
 function aboutOf(member) {
-  const parts = [member.class, member.http?.replace(/^https?:\/\//, "") ?? `mesh ${member.address}`];
+  const address = member.http?.replace(/^https?:\/\//, "") ?? (member.address ? `mesh ${member.address}` : undefined);
+  const parts = [member.class, address];
   const uptime = member.health?.agent_uptime_seconds;
   if (uptime !== undefined && member.state === "alive") parts.push(`up ${span(uptime)}`);
   return parts.filter((part) => part).join(" · ");
@@ -128,6 +130,6 @@ function footOf(member, receivedAt) {
   const parts = [];
   if (!member.is_self && member.round_trip_ms !== null) parts.push(`round trip ${milliseconds(member.round_trip_ms)}`);
   if (member.health) parts.push(`report ${milliseconds(member.health.age_ms + Date.now() - receivedAt)} old`);
-  parts.push(`incarnation ${member.incarnation}`);
+  if (member.incarnation !== null) parts.push(`incarnation ${member.incarnation}`);
   return parts.join(" · ");
 }
