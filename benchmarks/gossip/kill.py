@@ -87,7 +87,7 @@ class Mesh:
         for child in self.started:
             if child.poll() is None:
                 child.terminate()
-        self.demo.send_signal(signal.SIGINT)
+        self.demo.terminate()
         self.demo.wait()
 
 
@@ -212,6 +212,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=2100, help="nothing begins later")
     parser.add_argument("--systems", nargs="*", default=["meshnode", "serf"])
     options = parser.parse_args()
+    # Whoever ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
 
     folder = Path(tempfile.mkdtemp(prefix="gossip-bench-"))
     end = time.monotonic() + options.seconds

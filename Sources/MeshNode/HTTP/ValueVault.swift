@@ -76,10 +76,12 @@ struct ValueVault: Sendable {
             }
         }
         guard older.count <= DataKeyDraft.olderMax else {
+            let stuck = view.authority.values.keys(notUnder: secrets.active).prefix(3).map { "`\($0.text)`" }
             throw .conflict(
                 "resealing",
                 "Values still lie under \(older.count) older data keys. Core nodes are sealing them anew; try again in a "
-                    + "minute."
+                    + "minute. A value that does not open stays where it is: reading it says so, and then it has to be stored "
+                    + "anew or deleted. Not sealed anew yet: \(stuck.joined(separator: ", "))."
             )
         }
         return older

@@ -1,7 +1,7 @@
 import Primitives
 
-/// Holds a node's claim of how recent its state is (`AppliedFreshness`) against true time: what anybody knew to be committed
-/// before that moment must be applied there.
+/// Holds a node's claim of how recent its state is (`AppliedFreshness`) against true time: what anybody knew to be
+/// committed before that moment must be applied there.
 package struct FreshnessChecker: Sendable {
     /// When that much was first known to be committed; ascending in both.
     private var known: [(at: Instant, through: LogIndex)] = []
@@ -17,6 +17,6 @@ package struct FreshnessChecker: Sendable {
     package func judge(claimed moment: Instant, applied: LogIndex) -> String? {
         // Claims are of late, so the search begins at the end.
         guard let due = known.last(where: { $0.at < moment }), due.through > applied else { return nil }
-        return "freshness: \(due.through) was committed at \(due.at); \(applied) is called all that was before \(moment)"
+        return "freshness: \(due.through) was committed at \(due.at), and only \(applied) is called so at \(moment)"
     }
 }
