@@ -32,6 +32,7 @@ extension Consensus {
         }
         if role == .candidate { lostElections = min(lostElections + 1, 3) }
         role = .preCandidate
+        roleCause = .silence
         abandonLeader(into: &effects)
         clearVotes()
         restartElectionTimer(now: now)
@@ -145,6 +146,7 @@ extension Consensus {
 
     mutating func becomeLeader(now: Instant, into effects: inout [RaftEffect]) {
         role = .leader
+        roleCause = .elected
         leader = replica
         leaderContact = nil
         lostElections = 0
@@ -172,6 +174,7 @@ extension Consensus {
         role = .follower
         abandonLeader(into: &effects)
         if newTerm > term {
+            roleCause = .laterTerm
             hardState = HardState(term: newTerm, votedFor: nil)
             if !planted(.termNotPersisted) { durability.noteHardStateChanged() }
             forgetLeaderLog()
@@ -193,6 +196,7 @@ extension Consensus {
         lostElections = 0
         if leader == nil {
             leader = sender
+            roleCause = .heard
             restartElectionTimer(now: now)
         }
         withholdsVotesUntil = now + config.electionTimeout

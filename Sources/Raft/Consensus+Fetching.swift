@@ -147,6 +147,7 @@ extension Consensus {
     private mutating func noteLeader(_ told: RaftMessage.Fetched.Leader, now: Instant) {
         guard leader == nil || leader == told.replica, told.replica != replica else { return }
         leader = told.replica
+        roleCause = .heard
         leaderHearsay = max(leaderHearsay ?? .zero, now - told.heardAgo)
     }
 }

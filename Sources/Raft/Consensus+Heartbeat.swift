@@ -27,7 +27,9 @@ extension Consensus {
 
     mutating func tickLeader(now: Instant, into effects: inout [RaftEffect]) {
         let isUnanswered = quorumDeadline <= now && !isAlone && !planted(.noCheckQuorum)
-        if isDiskHung(at: now) || (isUnanswered && takeReprieve(now: now) == nil) {
+        let isHung = isDiskHung(at: now)
+        if isHung || (isUnanswered && takeReprieve(now: now) == nil) {
+            roleCause = isHung ? .hungDisk : .unanswered
             stepDown(to: term, now: now, into: &effects)
             return
         }

@@ -138,6 +138,7 @@ extension Consensus {
     private mutating func resign(now: Instant, into effects: inout [RaftEffect]) {
         let heir = electorate.all.max { members[$0].match < members[$1].match }
         if let heir { effects.append(.send(.timeoutNow(term: term), to: members[heir].replica)) }
+        roleCause = .notProvided
         stepDown(to: term, now: now, into: &effects)
     }
 

@@ -37,7 +37,9 @@ extension Consensus {
             isLeaseForfeited = false
             return
         }
-        if pending.isReleased { startElection(isTransfer: true, now: now, into: &effects) }
+        guard pending.isReleased else { return }
+        roleCause = .unclaimed
+        startElection(isTransfer: true, now: now, into: &effects)
     }
 
     /// The leader of this term asks for a successor.
@@ -48,6 +50,7 @@ extension Consensus {
             !isDiskHung(at: now),
             doubtfulTail == nil
         else { return }
+        roleCause = .handOver
         startElection(isTransfer: true, now: now, into: &effects)
     }
 

@@ -111,6 +111,8 @@ package struct Consensus: Sendable {
 
     /// What `.roleChanged` last told.
     var announced: Standing
+    /// Nil until something changed since the start.
+    package internal(set) var roleCause: RoleCause?
     /// Index of the configuration that `.configurationChanged` last told.
     var announcedConfiguration: LogIndex
     /// The latest moment by which `tick` must be called, if nothing else happens before. Kept, because its reader asks

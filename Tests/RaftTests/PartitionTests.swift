@@ -42,6 +42,22 @@ import Testing
         #expect(cluster.violations.isEmpty)
     }
 
+    @Test("a replica says why its role changed: elected, heard of, unanswered, silence")
+    func causes() throws {
+        let (cluster, old) = try settled(3)
+        #expect(cluster.core(old).roleCause == .elected)
+        let others = (0..<3).filter { $0 != old }
+        #expect(others.allSatisfy { cluster.core($0).roleCause == .heard })
+        cluster.partition([old], others)
+        var causes: Set<RoleCause> = []
+        _ = cluster.run(within: .seconds(2)) {
+            causes.formUnion(others.compactMap { cluster.core($0).roleCause })
+            return cluster.leader.map { $0 != old && cluster.holdsLease($0) } ?? false
+        }
+        #expect(causes.contains(.silence) && causes.contains(.elected))
+        #expect(cluster.run(within: .seconds(1)) { cluster.core(old).roleCause == .unanswered })
+    }
+
     @Test("case 2: split 2|2|1 commits nothing; one leader after healing")
     func threeWays() throws {
         let (cluster, old) = try settled(5)

@@ -254,7 +254,10 @@ final class NodeLoop {
         switch event {
         case .roleChanged(let role, let term, let leader):
             let name = leader.flatMap { brain.membership.member($0)?.name } ?? leader?.description ?? "none"
-            logger.notice("role changed", metadata: ["role": "\(role)", "term": "\(term)", "leader": "\(name)"])
+            let cause = brain.consensus.roleCause.map { "\($0)" } ?? "this node was started"
+            logger.notice(
+                "role changed",
+                metadata: ["role": "\(role)", "term": "\(term)", "leader": "\(name)", "because": "\(cause)"])
         case .memberChanged(let member):
             logger.notice(
                 "member changed",
