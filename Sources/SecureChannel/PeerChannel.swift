@@ -54,6 +54,9 @@ struct PeerChannel: Sendable {
     /// When the last errand was answered.
     var handedOverAt: Instant?
     var initiation: Initiation?
+    /// How often in a row a handshake of ours was given up: over long paths and at overloaded peers answers take longer than
+    /// the first attempts wait.
+    private(set) var givenUp = 0
     var waiting: [(kind: FrameKind, payload: [UInt8])] = []
     /// Of the newest handshake of this peer under which a frame has come.
     var stamp = HandshakeStamp.none
@@ -112,7 +115,15 @@ struct PeerChannel: Sendable {
         previous = current
         current = session
         initiation = nil
+        givenUp = 0
         unansweredSince = nil
+    }
+
+    /// Nobody answered, and nobody wants to know any more.
+    mutating func giveUp() {
+        initiation = nil
+        waiting = []
+        givenUp += 1
     }
 
     mutating func confirmNext() {

@@ -7,9 +7,10 @@ extension PeerSessions {
     static let placeBits: UInt32 = 12
     static let placeMask: UInt32 = 1 << placeBits - 1
     /// Close together at first, so that lost frames cost little; only the latest attempt is awaited, so the last
-    /// interval must exceed the longest round trip.
-    private static func retryInterval(_ attempt: Int) -> Duration {
-        switch attempt {
+    /// interval must exceed the longest round trip. A peer that is called now and then only, a few attempts each time, gets
+    /// there by what was given up before.
+    private static func retryInterval(_ attempt: Int, givenUp: Int) -> Duration {
+        switch max(attempt, [0, 9, 13][min(givenUp, 2)]) {
         case ...8: .milliseconds(250)
         case ...12: .milliseconds(500)
         case ...14: .seconds(1)
@@ -44,7 +45,7 @@ extension PeerSessions {
             frame += [UInt8](repeating: 0, count: HandshakeFrame.codeByteCount)
         }
         handshake.preSharedKeys = [keys.keyring.activeKey]
-        let interval = Self.retryInterval(attempt)
+        let interval = Self.retryInterval(attempt, givenUp: peers[place].givenUp)
         peers[place].initiation = PeerChannel.Initiation(
             handshake: handshake, index: index, epoch: keys.keyring.active, code: code, sentAt: now, attempt: attempt,
             retryAt: now + interval)

@@ -264,8 +264,7 @@ package struct PeerSessions: FrameSealer {
             } else if initiation.isWanted || (!peers[place].waiting.isEmpty && initiation.attempt < 3) {
                 begin(place, attempt: initiation.attempt + 1, now: now)
             } else {
-                peers[place].initiation = nil
-                peers[place].waiting = []
+                peers[place].giveUp()
             }
         }
     }

@@ -8,6 +8,7 @@ struct ChannelNet {
         let to: Int
         var bytes: [UInt8]
         var source: Endpoint
+        var dueAt: Instant = .zero
     }
 
     static let ids = [ada, bob, eve]
@@ -20,6 +21,8 @@ struct ChannelNet {
     private(set) var rejections: [FrameRejection] = []
     var addresses = (1...3).map { Endpoint(ipv4: 10, 0, 0, UInt8($0), port: 7946) }
     private(set) var now = Instant.zero + .seconds(50)
+    /// Of every datagram, one way.
+    var latency: Duration = .zero
     private var lives = [1, 1, 1]
     private let seed: UInt64
 
@@ -90,10 +93,11 @@ struct ChannelNet {
         }
     }
 
-    /// Delivers what passes, in order, and drops the rest, until nothing is under way.
+    /// Delivers what has arrived and passes, in order, and drops the rest, until nothing is under way.
     mutating func settle(where passes: (Letter) -> Bool = { _ in true }) {
-        for _ in 0..<10_000 where !letters.isEmpty {
-            let letter = letters.removeFirst()
+        for _ in 0..<10_000 {
+            guard let place = letters.firstIndex(where: { $0.dueAt <= now }) else { return }
+            let letter = letters.remove(at: place)
             if passes(letter) { deliver(letter) }
         }
     }
@@ -102,7 +106,7 @@ struct ChannelNet {
         let end = now + span
         while now < end {
             settle(where: passes)
-            now = min(end, nodes.map(\.nextDeadline).min() ?? end)
+            now = ([end] + nodes.map(\.nextDeadline) + letters.map(\.dueAt)).min() ?? end
             for place in nodes.indices {
                 nodes[place].tick(now: now)
                 collect(place)
@@ -133,7 +137,7 @@ struct ChannelNet {
 
     private mutating func post(_ bytes: [UInt8], from: Int, to endpoint: Endpoint) {
         guard let to = addresses.firstIndex(of: endpoint) else { return }
-        let letter = Letter(from: from, to: to, bytes: bytes, source: addresses[from])
+        let letter = Letter(from: from, to: to, bytes: bytes, source: addresses[from], dueAt: now + latency)
         letters.append(letter)
         history.append(letter)
     }

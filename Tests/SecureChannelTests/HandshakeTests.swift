@@ -33,6 +33,28 @@ struct HandshakeTests {
         #expect(net.payloads(at: 0).count > 10 && net.payloads(at: 1).count > 10, "seed \(seed)")
     }
 
+    @Test(
+        "a peer that is called once a second is reached over paths of any length up to a second",
+        arguments: [10, 240, 600, 950])
+    func longPath(roundTrip: Int) {
+        var net = ChannelNet()
+        net.latency = .milliseconds(roundTrip) / 2
+        for second in 0..<8 {
+            net.send([UInt8(second)], from: 0, to: 1)
+            net.wait(.seconds(1))
+        }
+        #expect(net.payloads(at: 1).count > 2, "\(net.payloads(at: 1))")
+        // And when the session is replaced, nothing is lost on the way.
+        let before = net.payloads(at: 1).count
+        for second in 0..<160 {
+            net.send([UInt8(second)], from: 0, to: 1)
+            net.send([UInt8(second)], from: 1, to: 0)
+            net.wait(.seconds(1))
+        }
+        net.wait(.seconds(1))
+        #expect(net.payloads(at: 1).count == before + 160)
+    }
+
     @Test("a replayed initiation is not answered while its session stands, and opens nothing after a restart")
     func replay() {
         var net = ChannelNet()
