@@ -76,7 +76,12 @@ extension RealProcesses {
                 let stale = try await nodes["aurora"].refresh(first.refreshToken)
                 #expect(stale.status == 401)
                 #expect(stale.json["type"].text == "urn:meshnode:problem:refresh-reused")
-                #expect(try await nodes["robbiebook1"].signedIn(third.accessToken).me().status == 401)
+                // Others than who answered hear of it a message later.
+                try await pollUntil(
+                    "robbiebook1 refuses the ended session", within: .seconds(2), every: .milliseconds(1)
+                ) {
+                    try await nodes["robbiebook1"].signedIn(third.accessToken).me().status == 401
+                }
             }
         }
 
