@@ -28,6 +28,13 @@ extension Membership {
         member == id ? ownCoordinate : table.index(of: member).flatMap { table.rows[$0].coordinate }
     }
 
+    /// To whom a stream is worth keeping open: it ends the moment their process does, where a probe is up to an interval
+    /// away. Everyone well of a small mesh; of two the lower id opens the stream, and both notice its end.
+    package var companions: [Member] {
+        guard isSmall else { return [] }
+        return table.rows.lazy.map(\.member).filter { $0.id > id && $0.state == .alive }
+    }
+
     /// Our own incarnation. Its boot epoch may have moved past the one given at `init`: store it.
     package var incarnation: Incarnation { table.rows[me].member.incarnation }
 

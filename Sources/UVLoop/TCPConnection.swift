@@ -1,7 +1,8 @@
 import Cuv
 import Primitives
 
-/// One TCP connection, made by `connect` or given by a `TCPListener`. Nagle's delay is off.
+/// One TCP connection, made by `connect` or given by a `TCPListener`. Nagle's delay is off, and one whose other side
+/// vanished without a word ends by itself (`SilenceLimit`).
 ///
 /// Its owner hears of it through one closure. `.closed` comes exactly once, from the loop and never from inside a call
 /// that the owner makes; after it the closure is gone.
@@ -93,8 +94,10 @@ package final class TCPConnection {
 
     private func becomeOpen() {
         isOpen = true
+        let tcp = handle.pointer(as: uv_tcp_t.self)
         // Only delays small messages if it fails.
-        uv_tcp_nodelay(handle.pointer(as: uv_tcp_t.self), 1)
+        uv_tcp_nodelay(tcp, 1)
+        SilenceLimit.apply(to: tcp)
     }
 
     private func startConnecting() {

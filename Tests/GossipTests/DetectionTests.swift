@@ -49,6 +49,23 @@ struct DetectionTests {
         #expect(percentile(spans, 99) <= .seconds(1))
     }
 
+    @Test("a small mesh keeps a stream a pair, opened by the lower id; none to the dead, and none in a larger mesh")
+    func companions() {
+        var mesh = TestMesh(count: 5, seed: 1)
+        mesh.run(.seconds(5))
+        for node in 0..<5 {
+            #expect(mesh.core(node).companions.map(\.id) == (node + 1..<5).map(TestMesh.id))
+        }
+        mesh.crash(3)
+        mesh.run(.seconds(5))
+        #expect(mesh.core(1).companions.map(\.id) == [2, 4].map(TestMesh.id))
+
+        var larger = TestMesh(count: 9, seed: 1)
+        larger.run(.seconds(5))
+        #expect(larger.everyoneAlive)
+        #expect((0..<9).allSatisfy { larger.core($0).companions.isEmpty })
+    }
+
     @Test("a lost connection has its other end asked at once: a crash is suspected sooner, and nobody who answers is")
     func lostConnection() {
         for seed in 0..<50 {

@@ -35,6 +35,22 @@ extension RealProcesses {
             }
         }
 
+        #if os(Linux)
+            @Test("an idle mesh keeps a stream for each pair, and has it again after one was killed and started")
+            func streams() async throws {
+                try await FiveNodes.run { nodes in
+                    let ports = Set(nodes.demo.nodes.map { Int($0.mesh.split(separator: ":").last ?? "") })
+                    func accepted() throws -> Int { try EstablishedTCP.localPorts().count { ports.contains($0) } }
+                    try await pollUntil("ten streams stand", within: .seconds(10)) { try accepted() >= 10 }
+                    let before = try accepted()
+                    try await nodes.kill9("sark")
+                    try await pollUntil("sark's are gone", within: .seconds(10)) { try accepted() <= before - 4 }
+                    try nodes.startByHand("sark")
+                    try await pollUntil("ten streams stand again", within: .seconds(20)) { try accepted() >= 10 }
+                }
+            }
+        #endif
+
         @Test("all five killed and started again by hand: users, sessions and values are all there")
         func allKilled() async throws {
             try await FiveNodes.run { nodes in
@@ -75,3 +91,21 @@ extension RealProcesses {
         }
     }
 }
+
+#if os(Linux)
+    /// What the kernel says of this machine's TCP connections (proc(5), "net/tcp").
+    private enum EstablishedTCP {
+        /// The local port of each one that is established, whosever it is.
+        static func localPorts() throws -> [Int] {
+            // The kernel hands it out a page at a time, and only an empty read is its end.
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/net/tcp"))
+            var table = Data()
+            while let part = try file.read(upToCount: 4096), !part.isEmpty { table.append(part) }
+            return String(decoding: table, as: UTF8.self).split(separator: "\n").dropFirst().compactMap {
+                let fields = $0.split(separator: " ")
+                guard fields.count > 3, fields[3] == "01" else { return nil }
+                return fields[1].split(separator: ":").last.flatMap { Int($0, radix: 16) }
+            }
+        }
+    }
+#endif

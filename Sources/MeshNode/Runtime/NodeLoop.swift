@@ -123,6 +123,7 @@ final class NodeLoop {
             wallClockDue = now + Self.wallClockInterval
             deliver(.wallClock(unixMilliseconds: wallClock()))
             peers?.expire(at: now)
+            peers?.keep(to: brain.membership.companions)
         }
         if hasGathered {
             hasGathered = false
@@ -259,6 +260,7 @@ final class NodeLoop {
                 "role changed",
                 metadata: ["role": "\(role)", "term": "\(term)", "leader": "\(name)", "because": "\(cause)"])
         case .memberChanged(let member):
+            peers?.keep(to: brain.membership.companions)
             logger.notice(
                 "member changed",
                 metadata: [

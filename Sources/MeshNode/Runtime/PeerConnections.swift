@@ -1,3 +1,4 @@
+import Gossip
 import NodeCore
 import Primitives
 import SecureChannel
@@ -5,8 +6,9 @@ import UVLoop
 
 /// Sealed TCP streams to other nodes, for what does not fit a datagram. Lives on the loop's thread.
 ///
-/// A stream is opened by whoever has something to send, carries messages one way, and is opened again after a loss; what
-/// was under way is lost with it, which consensus expects of any message.
+/// A stream is opened by whoever has something to send, or to notice at once that the other is gone (`keep`). It carries
+/// messages one way, and is opened again after a loss; what was under way is lost with it, which consensus expects of any
+/// message.
 ///
 /// ```
 /// message = kind 1 | payload
@@ -59,7 +61,7 @@ final class PeerConnections {
 
     /// - Parameters:
     ///   - onMessage: is handed each message with its sender.
-    ///   - onLoss: is told of a connection that ended or could not be made, with the node at its other end.
+    ///   - onLoss: is told of a connection that ended, or could not be made for a message, with the node at its other end.
     init(
         loop: Loop, keys: SharedKeys, onMessage: @escaping ([UInt8], FrameKind, AuthenticatedPeer) -> Void,
         onLoss: @escaping (NodeID) -> Void
@@ -81,6 +83,11 @@ final class PeerConnections {
         } else if stream.waiting.count < Self.waitingMax {
             stream.waiting.append(message)
         }
+    }
+
+    /// Opens a stream to each of these that has none. Call when members change, and now and then for those that ended.
+    func keep(to members: [Member]) {
+        for member in members where outbound[member.id] == nil { _ = open(to: member.id, at: member.endpoint) }
     }
 
     /// Ends handshakes that take too long. Call now and then.
@@ -132,7 +139,8 @@ final class PeerConnections {
         case .drained: break
         case .closed:
             outbound[node] = nil
-            onLoss(node)
+            // One that nobody needed yet, and that never stood, says nothing of the other node.
+            if stream.channel.isEstablished || !stream.waiting.isEmpty { onLoss(node) }
         }
     }
 
