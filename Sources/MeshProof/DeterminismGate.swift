@@ -3,28 +3,35 @@ import Simulator
 
 /// `meshproof determinism`: the same seeds in this process, in another one, and in another build (debug against release)
 /// must leave the same traces.
-enum DeterminismGate {
+struct DeterminismGate {
+    let seeds: ClosedRange<UInt64>
+    /// Six seconds, three of them of trouble, no mending, and nobody who looks on: five seeds in the time of one.
+    let isBrief: Bool
+
     /// Short runs: a difference anywhere is a difference at the end.
-    private static var fleet: SwarmFleet {
+    private var fleet: SwarmFleet {
         var swarm = Swarm()
-        swarm.duration = .seconds(10)
+        swarm.duration = .seconds(isBrief ? 6 : 10)
+        swarm.mends = !isBrief
+        swarm.isOverheard = !isBrief
         swarm.checksEveryStep = false
         return SwarmFleet(swarm, workers: Proof.processors)
     }
 
-    static func printHashes(_ seeds: ClosedRange<UInt64>) async {
+    func printHashes() async {
         await fleet.run(seeds) { report in
             print("\(report.seed) \(Proof.hex(report.traceHash))")
             return true
         }
     }
 
-    static func compare(_ seeds: ClosedRange<UInt64>, other: String?) async throws {
+    func compare(with other: String?) async throws {
         let own = CommandLine.arguments[0]
         let programs = [own, own] + (other.map { [$0] } ?? [])
         var outputs: [String] = []
         for program in programs {
-            let child = try Child(program, ["hashes", "\(seeds.lowerBound)..\(seeds.upperBound)"])
+            let child = try Child(
+                program, ["hashes", "\(seeds.lowerBound)..\(seeds.upperBound)"] + (isBrief ? ["--brief"] : []))
             outputs.append(child.finish().output)
         }
         let first = outputs[0].split(separator: "\n")

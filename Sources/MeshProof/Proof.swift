@@ -10,8 +10,8 @@ struct Proof {
     private static let usage = """
         meshproof swarm A..B [--json]                  random faults, seed by seed; shrinks what fails
         meshproof mutations [--seeds N] [--only x,y]   plants bugs one by one and says what finds them (built with -DMUTATIONS)
-        meshproof hashes A..B                          the trace hash of each seed
-        meshproof determinism A..B OTHER               the same hashes twice here, and by another build of meshproof
+        meshproof hashes A..B [--brief]                the trace hash of each seed; brief: 6 s of it, never mended
+        meshproof determinism A..B OTHER [--brief]     the same hashes twice here, and by another build of meshproof
         meshproof history SEED FILE                    writes what the clients of one seed saw of values
         meshproof check FILE                           judges a history (JSON lines) by key
         meshproof trace SEED FILE [--bug NAME]         writes what the consensus of one seed did, for the model
@@ -28,9 +28,9 @@ struct Proof {
             case "swarm-part":
                 InputWatch.endProcessWithInput()
                 try await SwarmRunner(seeds: range(arguments.first), isJSON: arguments.contains("--json")).run()
-            case "hashes": await DeterminismGate.printHashes(try range(arguments.first))
+            case "hashes": try await gate(arguments).printHashes()
             case "determinism":
-                try await DeterminismGate.compare(try range(arguments.first), other: arguments.dropFirst().first)
+                try await gate(arguments).compare(with: arguments.dropFirst().first { !$0.hasPrefix("--") })
             case "mutations":
                 try await MutationSuite(
                     seedsMax: option("--seeds", in: arguments).flatMap(Int.init) ?? 200,
@@ -57,6 +57,10 @@ struct Proof {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             exit(1)
         }
+    }
+
+    private static func gate(_ arguments: [String]) throws -> DeterminismGate {
+        DeterminismGate(seeds: try range(arguments.first), isBrief: arguments.contains("--brief"))
     }
 
     private static func option(_ name: String, in arguments: [String]) -> String? {

@@ -45,6 +45,8 @@ extension Consensus {
         let uncommitted = history.statements.count { $0.index > commitIndex && log.term(at: $0.index) == term }
         precondition(uncommitted <= 1, "\(uncommitted) changes are under way in term \(term)")
         precondition(hardState.votedFor == replica, "leader of \(term) voted for another")
+        let confirmed = rounds.confirmedSentAt ?? electedAt
+        precondition(confirmed >= electedAt, "counts a round of \(confirmed), before it was elected at \(electedAt)")
         var bytes = 0
         for entry in log.entries(after: commitIndex, through: log.lastIndex) { bytes += size(of: entry) }
         precondition(bytes == uncommittedBytes, "uncommitted bytes \(uncommittedBytes) are really \(bytes)")

@@ -41,7 +41,11 @@ package struct Swarm: Sendable {
     /// How long faults and clients go on.
     package var duration: Duration = .seconds(60)
     package var operationInterval: Duration = .milliseconds(35)
+    /// Whether everything is mended at the end, and must converge; most of a short run's time goes there.
+    package var mends = true
     package var checksEveryStep = true
+    /// Whether the checkers that go by messages look on. They change nothing.
+    package var isOverheard = true
     package var keepsTraceLines = false
     /// How long a mended mesh may take to agree on a primary.
     package var convergenceLimit: Duration = .seconds(60)
@@ -65,6 +69,7 @@ package struct Swarm: Sendable {
         let plan = SwarmPlan(nodes: nodes ?? Self.crowd(seed: seed), focus: focus, random: &random)
         var settings = plan.worldSettings(seed: seed)
         settings.checksEveryStep = checksEveryStep
+        settings.isOverheard = isOverheard
         settings.keepsTraceLines = keepsTraceLines
         var run = SwarmRun(world: World(settings), plan: plan, random: random, settings: self)
         let violations = run.play()

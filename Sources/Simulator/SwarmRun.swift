@@ -58,7 +58,7 @@ struct SwarmRun {
             flap()
             serve()
         }
-        guard world.violations.isEmpty else { return world.violations }
+        guard world.violations.isEmpty, settings.mends else { return world.violations }
         mendEverything()
         if !converge(), !isHeldUpByDoubt {
             return [
