@@ -1,7 +1,7 @@
 import Primitives
 
 /// How recent what this node has applied is. Consensus proves that everything committed before a moment lies within an index
-/// (`Consensus.confirmedAt`); here that moment counts once the index is applied, and the one before it until then: a node that
+/// (`Freshness.confirmedAt`); here that moment counts once the index is applied, and the one before it until then: a node that
 /// is one entry behind for a moment knows all that it knew.
 package struct AppliedFreshness: Sendable {
     /// Everything committed before it is applied here. Nil until the node has caught up for the first time in this life.

@@ -163,10 +163,10 @@ package struct NodeBrain: Sendable {
         membership.tick(now: now, into: &gossipEffects)
         sealer.tick(now: now)
         if haltReason == nil {
-            let confirmed = consensus.confirmedAt
+            let confirmed = consensus.freshness.confirmedAt
             consensus.tick(now: now, into: &raftEffects)
             // A voter that is alone confirms its own rounds: no message of another would make the view newer.
-            if consensus.confirmedAt != confirmed { viewVersion += 1 }
+            if consensus.freshness.confirmedAt != confirmed { viewVersion += 1 }
         }
         settle(now: now, into: &effects)
     }
@@ -178,6 +178,10 @@ package struct NodeBrain: Sendable {
         if haltReason == nil { next = min(next, consensus.nextDeadline) }
         return next
     }
+
+    /// Looks at the brain where it lies. Mutating only in name: a call that changes nothing, on a property of a class or an
+    /// optional, copies the whole brain first, and counts references to every table in it.
+    package mutating func withoutCopying<T>(_ body: (borrowing NodeBrain) -> T) -> T { body(self) }
 
     /// See `Consensus.glance`.
     package mutating func glance() -> (nextDeadline: Instant, consensus: Consensus.Glance) {
@@ -211,7 +215,8 @@ package struct NodeBrain: Sendable {
             advanceRequests(now: now, into: &effects)
         }
         appliedFreshness.note(
-            confirmedAt: consensus.confirmedAt, within: consensus.confirmedIndex, applied: authority.appliedIndex)
+            confirmedAt: consensus.freshness.confirmedAt, within: consensus.freshness.confirmedIndex,
+            applied: authority.appliedIndex)
         while !gossipEffects.isEmpty {
             var batch: [GossipEffect] = []
             swap(&batch, &gossipEffects)

@@ -71,14 +71,14 @@ extension Consensus {
             let fetcher = fetchDesk.fetchers[place]
             guard let previous = sharedPosition(with: fetcher) else { continue }
             let isBehind = fetcher.isOwedEntries && fetcher.commitIndex < commitIndex
-            let proven = confirmedAt.flatMap { fetchDesk.takeStamp(of: place, receivedBy: $0) }
+            let proven = freshness.confirmedAt.flatMap { fetchDesk.takeStamp(of: place, receivedBy: $0) }
             guard isBehind || proven != nil else { continue }
             let entries = isBehind ? fetchable(after: previous) : []
             if isBehind { fetchDesk.noteSentEntries(to: place) }
             let answer = RaftMessage.Fetched(
                 term: term, leader: knownLeader(at: now), previous: entries.isEmpty ? .zero : previous,
                 entries: entries, commitIndex: commitIndex, time: logTime(at: now),
-                proof: proven.map { RaftMessage.Fetched.Proof(stamp: $0, index: confirmedIndex) })
+                proof: proven.map { RaftMessage.Fetched.Proof(stamp: $0, index: freshness.confirmedIndex) })
             reply(.fetched(answer), to: fetcher.replica, into: &effects)
         }
     }

@@ -167,7 +167,10 @@ extension Consensus {
     }
 
     /// Whether an entry of this term is committed, so that the commit index is known to be current (thesis §6.4).
-    var hasCommittedInTerm: Bool { log.term(at: commitIndex) == term || planted(.currentBeforeCommit) }
+    /// Inlined, here and below, so that the whole replica is not copied to be asked.
+    @inline(__always) var hasCommittedInTerm: Bool {
+        log.term(at: commitIndex) == term || planted(.currentBeforeCommit)
+    }
 
     /// The surroundings reach the member around a broken link now, or directly again.
     package mutating func noteRelayed(_ isRelayed: Bool, to member: ReplicaID) {
@@ -201,7 +204,7 @@ extension Consensus {
     }
 
     /// Committed entries equal the leader's without looking (leader completeness, Raft §5.4.3).
-    func isShared(_ previous: LogPosition) -> Bool {
+    @inline(__always) func isShared(_ previous: LogPosition) -> Bool {
         previous.index <= commitIndex || log.term(at: previous.index) == previous.term
             || (planted(.previousUnchecked) && previous.index <= lastIndex)
     }

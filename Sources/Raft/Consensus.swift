@@ -82,7 +82,7 @@ package struct Consensus: Sendable {
     var owesAcknowledgement = false
     var snapshots: SnapshotDesk
     var clock: LogClock
-    var freshness: Freshness
+    package internal(set) var freshness: Freshness
     var followerReads: FollowerReads
     /// An observer's; nil on who votes or is in no configuration.
     var upstream: Upstream?
@@ -334,14 +334,7 @@ package struct Consensus: Sendable {
     }
 
     /// Log time as this replica would state it now.
-    package func logTime(at now: Instant) -> LogTime { max(clock.time(at: now), log.lastTime) }
-
-    /// The moment on this replica's clock of which it is proven that everything committed before it lies within
-    /// `confirmedIndex`; nil before the first proof. On the leader, the send time of the last confirmed round.
-    package var confirmedAt: Instant? { freshness.confirmedAt }
-
-    /// See `confirmedAt`. State applied through here is as fresh as that moment.
-    package var confirmedIndex: LogIndex { freshness.confirmedIndex }
+    @inline(__always) package func logTime(at now: Instant) -> LogTime { max(clock.time(at: now), log.lastTime) }
 
     /// What 99 of 100 of this leader's rounds to a quorum stay within; nil elsewhere, and while too few were measured.
     package var quorumRoundTrip: Duration? { role == .leader ? roundTrips.percentile99 : nil }

@@ -10,7 +10,7 @@ import Primitives
 ///
 /// T is a moment on the follower's own clock. Delay of any message makes the proof older, never wrong, and no two
 /// clocks are compared. Stamps start at random, so that an echo of an earlier life's stamp is not taken for this one's.
-struct Freshness: Sendable {
+package struct Freshness: Sendable {
     /// Stamps and rounds remembered: more than are under way at a time. Forgetting one only loses a proof.
     static let recordMax = 32
 
@@ -26,8 +26,11 @@ struct Freshness: Sendable {
         let sentAfter: Instant
     }
 
-    private(set) var confirmedAt: Instant?
-    private(set) var confirmedIndex = LogIndex.zero
+    /// The moment on this replica's clock of which it is proven that everything committed before it lies within
+    /// `confirmedIndex`; nil before the first proof. On the leader, the send time of the last confirmed round.
+    package private(set) var confirmedAt: Instant?
+    /// State applied through here is as fresh as that moment.
+    package private(set) var confirmedIndex = LogIndex.zero
     private var nextStamp: UInt64
     private var stamps: [Stamp] = []
     private var term = Term.zero

@@ -200,13 +200,8 @@ struct SimulatedNode: Sendable {
         _ = read { $0.checkInvariants(isStateNew: isStateNew) }
     }
 
-    /// Looks at the brain where it lies; nil while the node is down. Mutating only in name: reading through an optional
-    /// would copy the whole brain, and count references to every table in it.
+    /// `NodeBrain.withoutCopying`; nil while the node is down.
     mutating func read<T>(_ body: (borrowing NodeBrain) -> T) -> T? { brain?.withoutCopying(body) }
-}
-
-extension NodeBrain {
-    fileprivate mutating func withoutCopying<T>(_ body: (borrowing NodeBrain) -> T) -> T { body(self) }
 }
 
 /// What every node of a world is provisioned with.

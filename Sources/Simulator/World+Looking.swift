@@ -64,7 +64,8 @@ extension World {
         }
     }
 
-    func holdsLease(_ node: Int) -> Bool {
+    /// Inlined, so that the whole world is not copied to be asked.
+    @inline(__always) func holdsLease(_ node: Int) -> Bool {
         nodes[node].leaseUntil > .zero && nodes[node].clock.local(now) < nodes[node].leaseUntil
     }
 

@@ -88,10 +88,10 @@ struct ClusterChecker {
 
     /// Everything committed before `confirmedAt` is within `confirmedIndex`.
     private mutating func checkFreshness(_ core: Consensus, at place: Int, in cluster: ConsensusCluster) {
-        guard let confirmedAt = core.confirmedAt else { return }
+        guard let confirmedAt = core.freshness.confirmedAt else { return }
         let age = (cluster.localTime(place) - confirmedAt).inNanoseconds / cluster.nodes[place].ratePerMille * 1000
         let moment = cluster.now - .nanoseconds(age + 1000)
-        let index = Int(core.confirmedIndex.value)
+        let index = Int(core.freshness.confirmedIndex.value)
         if index < committed.count, committedAt[index] < moment {
             report("\(core.replica) takes \(index) for fresh at \(moment)", in: cluster)
         }

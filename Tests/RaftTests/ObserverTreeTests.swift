@@ -33,7 +33,7 @@ import Testing
     }
 
     private func age(_ cluster: ConsensusCluster, _ place: Int) -> Duration? {
-        cluster.core(place).confirmedAt.map { cluster.localTime(place) - $0 }
+        cluster.core(place).freshness.confirmedAt.map { cluster.localTime(place) - $0 }
     }
 
     /// Whom the leader at place 0 sends heartbeats within this time, and how many other messages the rest got.
@@ -249,7 +249,7 @@ import Testing
             if let leader = cluster.leader { cluster.propose([UInt8(round % 256)], on: leader) }
             cluster.run(for: .milliseconds(7))
         }
-        #expect((11..<27).allSatisfy { cluster.core($0).confirmedIndex > LogIndex(100) })
+        #expect((11..<27).allSatisfy { cluster.core($0).freshness.confirmedIndex > LogIndex(100) })
         #expect(cluster.violations.isEmpty, "\(cluster.violations)")
     }
 

@@ -197,15 +197,15 @@ import Testing
         let follower = (leader + 1) % 3
         cluster.run(for: .seconds(1))
         for place in 0..<3 {
-            let confirmedAt = try #require(cluster.core(place).confirmedAt)
+            let confirmedAt = try #require(cluster.core(place).freshness.confirmedAt)
             #expect(cluster.localTime(place) - confirmedAt < .milliseconds(80))
-            #expect(cluster.core(place).confirmedIndex == cluster.core(leader).commitIndex)
+            #expect(cluster.core(place).freshness.confirmedIndex == cluster.core(leader).commitIndex)
         }
         cluster.isolate(follower)
         cluster.run(for: .milliseconds(20))
-        let last = try #require(cluster.core(follower).confirmedAt)
+        let last = try #require(cluster.core(follower).freshness.confirmedAt)
         cluster.run(for: .seconds(2))
-        #expect(cluster.core(follower).confirmedAt.map { $0 - last < .milliseconds(20) } ?? false)
+        #expect(cluster.core(follower).freshness.confirmedAt.map { $0 - last < .milliseconds(20) } ?? false)
         #expect(cluster.violations.isEmpty)
     }
 }

@@ -130,7 +130,7 @@ final class NodeLoop {
             brain.settle(now: now, into: &effects)
             runEffects()
         }
-        if brain.nextDeadline <= now {
+        if nextDeadline <= now {
             noticePause(at: now)
             brain.tick(now: now, into: &effects)
             runEffects()
@@ -138,14 +138,16 @@ final class NodeLoop {
         if brain.viewVersion != publishedVersion {
             publishedVersion = brain.viewVersion
             brain.refreshMemberViews()
-            publisher.publish(brain.makeView(at: now))
+            publisher.publish(brain.withoutCopying { $0.makeView(at: now) })
         }
         giveAnswers()
         guard !isStopping else { return loop.stop() }
-        expectedWake = brain.nextDeadline
+        expectedWake = nextDeadline
         // An answer may have led to another question.
         timer?.arm(at: hasGathered ? now : min(expectedWake, wallClockDue))
     }
+
+    private var nextDeadline: Instant { brain.withoutCopying(\.nextDeadline) }
 
     private func take(_ letter: CoreMailbox.Letter) {
         switch letter {
