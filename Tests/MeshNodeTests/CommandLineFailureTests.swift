@@ -21,6 +21,8 @@ extension RealProcesses {
                 ["sessions", "revoke"], ["kv", "put", "a", "b", "--if-absent", "--if-revision", "1"],
                 ["status", "--url", "ftp://x"], ["status", "--url", "http://127.0.0.1:70000"],
                 ["demo", "--base-http", "70000"], ["events", "--count", "0"], ["topic", "publish", "", "x"],
+                ["topic", "follow", "a//b"], ["kv", "get", "/a"], ["locks", "acquire", ""],
+                ["locks", "acquire", "a", "--ttl", "0"],
             ])
         func usage(arguments: [String]) async throws {
             let run = try await CommandLine.run(arguments)
@@ -44,6 +46,18 @@ extension RealProcesses {
                 #expect(address.complaint["error"].text == "unreachable", "\(address.description)")
                 let nowhere = try await CommandLine.run(["status"], in: folder)
                 #expect(nowhere.status == 3 && nowhere.complaints.contains("MESHNODE_CONFIG"), "\(nowhere.description)")
+            }
+        }
+
+        @Test("1: a report that cannot be written is refused with its path and why")
+        func unwritable() async throws {
+            try await withFolder { folder in
+                let story = folder.appendingPathComponent("a.scenario")
+                try Data("nodes 3\n\nstart\n----\nok\n".utf8).write(to: story)
+                let run = try await CommandLine.run(["simulate", story.path, "--report", folder.path + "/none/a.html"])
+                #expect(run.status == 1, "\(run.description)")
+                #expect(run.complaints.contains("/none/a.html: cannot be written"), "\(run.description)")
+                #expect(!run.complaints.contains("Domain"), "\(run.description)")
             }
         }
 
@@ -77,6 +91,12 @@ extension RealProcesses {
                     #expect(found.status == 0 && found.complaints.isEmpty, "\(found.description)")
                     let named = try await CommandLine.run(["status"], environment: ["MESHNODE_CONFIG": solo.config])
                     #expect(named.status == 0, "\(named.description)")
+                    let secure = solo.client.base.replacingOccurrences(of: "http://", with: "https://")
+                    let tls = try await CommandLine.run(["status", "--url", secure])
+                    #expect(tls.status == 3 && tls.complaints.contains("write http://"), "\(tls.description)")
+                    let stranger = try await CommandLine.run(["sessions", "--url", solo.client.base])
+                    #expect(stranger.status == 1, "\(stranger.description)")
+                    #expect(stranger.complaints.contains("--user"), "\(stranger.description)")
                     #expect(try await CommandLine.run(["leave"], in: folder).status == 0)
                 }
             }

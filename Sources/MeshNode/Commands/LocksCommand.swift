@@ -55,6 +55,11 @@ struct LocksCommand: AsyncParsableCommand {
         var holder: String?
         @OptionGroup(title: "Common") var options: AgentOptions
 
+        func validate() throws {
+            try ArgumentCheck.name(name, of: "lock")
+            try ArgumentCheck.lockLifetime(ttl)
+        }
+
         func run() async throws {
             try await options.ask { agent in
                 struct Wanted: Encodable {
@@ -78,6 +83,11 @@ struct LocksCommand: AsyncParsableCommand {
         @Option(help: ArgumentHelp("For how long from now, 0.1 to 86400.", valueName: "seconds")) var ttl = 30.0
         @OptionGroup(title: "Common") var options: AgentOptions
 
+        func validate() throws {
+            try ArgumentCheck.name(name, of: "lock")
+            try ArgumentCheck.lockLifetime(ttl)
+        }
+
         func run() async throws {
             try await options.ask { agent in
                 struct Wanted: Encodable {
@@ -98,6 +108,8 @@ struct LocksCommand: AsyncParsableCommand {
         @Argument(help: "The lock's name.") var name: String
         @Option(help: ArgumentHelp("The grant's token.", valueName: "token")) var token: UInt64
         @OptionGroup(title: "Common") var options: AgentOptions
+
+        func validate() throws { try ArgumentCheck.name(name, of: "lock") }
 
         func run() async throws {
             try await options.ask { agent in

@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Primitives
 
 /// The HTTP API as the command line uses it. docs/API.md describes the documents.
@@ -15,7 +16,10 @@ struct MeshClient: Sendable {
         /// The last part of a problem document's `type`; empty where there is none.
         let kind: String
         let detail: String
-        var description: String { "\(detail) (HTTP \(status))" }
+        var description: String { "\(detail) (HTTP \(status))" + (kind == "unauthorized" ? Self.signIn : "") }
+
+        private static let signIn =
+            "\nWith --url, name a user with --user, or put an API key or an access token into MESHNODE_TOKEN."
     }
 
     /// No agent was reached: nothing was asked.
@@ -259,6 +263,8 @@ struct MeshClient: Sendable {
             throw refused
         } catch let error where Self.isFailureToConnect(error) {
             throw Unreachable("no agent answers at \(place): is it running? (\(Self.words(for: error)))")
+        } catch let error where error is NIOSSLError || error is BoringSSLError {
+            throw Unreachable("no TLS with the agent at \(place): \(Self.words(for: error))")
         } catch let error as HTTPClientError where error == .invalidURL || error == .emptyHost {
             throw UsageError("'\(place)' is no address of an agent")
         } catch let error where error is IOError || error is HTTPClientError || error is Silence {
@@ -285,9 +291,18 @@ struct MeshClient: Sendable {
         case let error as NIOConnectionError:
             error.connectionErrors.first.map { words(for: $0.error) } ?? "its name is not known"
         case let error as IOError: String(cString: strerror(error.errnoCode))
+        case NIOSSLError.handshakeFailed(let reason): tlsWords(for: "\(reason)")
         case is Silence: "no answer within \(answerTimeout.inMilliseconds / 1000) s"
         default: "\(error)"
         }
+    }
+
+    private static func tlsWords(for reason: String) -> String {
+        if reason.contains("WRONG_VERSION_NUMBER") || reason.contains("HTTP_REQUEST") {
+            return "it speaks plain HTTP there; write http://"
+        }
+        return reason.contains("CERTIFICATE_VERIFY_FAILED")
+            ? "its certificate is not signed by anybody whom this machine trusts" : reason
     }
 
     private struct Silence: Error {}

@@ -106,15 +106,11 @@ struct SimulateCommand: AsyncParsableCommand {
             throw ConfigError(file: file, line: error.line, problem: error.reason, advice: "see simulations/README.md")
         }
         let wall = clock.now - start
-        if let trace {
-            try Data(outcome.traceLines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: trace))
-        }
-        if rewrite {
-            try Data(scenario.rewritten(with: outcome.outputs).utf8).write(to: URL(fileURLWithPath: file))
-        }
+        if let trace { try OutputFile.write(Data(outcome.traceLines.joined(separator: "\n").utf8), to: trace) }
+        if rewrite { try OutputFile.write(Data(scenario.rewritten(with: outcome.outputs).utf8), to: file) }
         if let report, let recording = outcome.recording {
             let page = ReportPage(scenario, file: file, seed: seed, outcome: outcome, recording: recording)
-            try page.render().write(to: URL(fileURLWithPath: report))
+            try OutputFile.write(page.render(), to: report)
         }
         try summarise(file, outcome, wall: wall)
         return outcome.passed

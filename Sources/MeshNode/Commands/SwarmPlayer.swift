@@ -51,7 +51,7 @@ struct SwarmPlayer {
     }
 
     private func write(_ lines: [String], to path: String) throws {
-        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: path))
+        try OutputFile.write(Data((lines.joined(separator: "\n") + "\n").utf8), to: path)
     }
 
     /// One line a seed. One that failed is played again with less and less, until only what matters is left.

@@ -20,7 +20,7 @@ struct TopicCommand: AsyncParsableCommand {
         @Argument(help: "The event.") var text: String?
         @OptionGroup(title: "Common") var options: AgentOptions
 
-        func validate() throws { try checkTopic(name) }
+        func validate() throws { try ArgumentCheck.name(name, of: "topic") }
 
         func run() async throws {
             try await options.ask { agent in
@@ -57,7 +57,7 @@ struct TopicCommand: AsyncParsableCommand {
         @OptionGroup(title: "Common") var options: AgentOptions
 
         func validate() throws {
-            try checkTopic(name)
+            try ArgumentCheck.name(name, of: "topic")
             guard count ?? 1 > 0 else { throw ValidationError("--count is at least 1.") }
         }
 
@@ -81,9 +81,4 @@ struct TopicCommand: AsyncParsableCommand {
             }
         }
     }
-}
-
-/// An empty name would ask for another path.
-private func checkTopic(_ name: String) throws {
-    guard !name.isEmpty else { throw ValidationError("Name a topic, 1 to 128 bytes.") }
 }

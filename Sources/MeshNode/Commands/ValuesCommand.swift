@@ -50,6 +50,8 @@ struct ValuesCommand: AsyncParsableCommand {
         @Flag(help: "As this node has it, perhaps not the newest; works without a primary.") var local = false
         @OptionGroup(title: "Common") var options: AgentOptions
 
+        func validate() throws { try ArgumentCheck.name(key, of: "value") }
+
         func run() async throws {
             try await options.ask { agent in
                 let path = "/mesh/v1/kv/\(key.urlSegment)" + (local ? "?consistency=local" : "")
@@ -84,6 +86,7 @@ struct ValuesCommand: AsyncParsableCommand {
         @OptionGroup(title: "Common") var options: AgentOptions
 
         func validate() throws {
+            try ArgumentCheck.name(key, of: "value")
             guard [ifRevision != nil, ifAbsent, lock != nil].count(where: { $0 }) <= 1 else {
                 throw ValidationError("Give one of --if-revision, --if-absent and --lock.")
             }
@@ -119,6 +122,8 @@ struct ValuesCommand: AsyncParsableCommand {
         @Argument(help: "The key.") var key: String
         @Option(help: ArgumentHelp("Only if it has this revision now.", valueName: "revision")) var ifRevision: UInt64?
         @OptionGroup(title: "Common") var options: AgentOptions
+
+        func validate() throws { try ArgumentCheck.name(key, of: "value") }
 
         func run() async throws {
             try await options.ask { agent in
