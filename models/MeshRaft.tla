@@ -296,6 +296,18 @@ HandleContact(n, term) ==
     /\ Become(n, Follow(replica[n], term))
     /\ UNCHANGED <<leaders, acks, orders, ghosts>>
 
+\* An observer takes from any replica what that one knows to be committed (Consensus+Fetching), whoever leads. Only for
+\* traces: what an observer holds decides nothing.
+HandleFetched(n, term, last) ==
+    LET r == StepDown(replica[n], Max(term, replica[n].term))
+        log == Merge(r.log, r.commitIndex, SubSeq(committed, r.commitIndex + 1, last))
+    IN
+    /\ n \notin Voters(Configuration(r.log))
+    /\ r.commitIndex < last
+    /\ \E m \in Replicas \ {n} : last <= replica[m].commitIndex
+    /\ Become(n, [r EXCEPT !.log = log, !.matchedIndex = Max(@, last), !.commitIndex = last])
+    /\ UNCHANGED <<leaders, acks, orders, ghosts>>
+
 Holders(n, index) ==
     {m \in Replicas : IF m = n THEN DurableIndex(n) >= index ELSE acks[replica[n].term][m] >= index}
 

@@ -74,6 +74,7 @@ Following(n, r) ==
     /\ Line.role = "follower"
     /\ Line.term \in Terms
     /\ \/ HandleContact(n, Line.term)
+       \/ HandleFetched(n, Line.term, Line.commitIndex)
        \/ /\ last <= Len(leaders[Line.term].log)
           /\ HandleAppend(n, Line.term, Min(Line.kept, last), last, Min(Line.commitIndex, leaders[Line.term].commit))
 
