@@ -104,6 +104,12 @@ extension Membership {
         if isUrgent { _ = askOtherwise(about: index, now: now, into: &effects) }
     }
 
+    /// A probe under way has become urgent: the others are asked now, not once its own wait is over.
+    mutating func hurryProbe(of index: Int, now: Instant, into effects: inout [GossipEffect]) {
+        guard table.rows[index].probe?.isIndirect == false else { return }
+        _ = askOtherwise(about: index, now: now, into: &effects)
+    }
+
     /// Round trips to a member set the wait for it; our own ill health prolongs it (Lifeguard's LHA-Probe).
     func timeout(of index: Int) -> Duration {
         let measured = table.rows[index].roundTrip.timeout ?? config.probeTimeoutInitial

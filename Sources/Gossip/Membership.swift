@@ -163,10 +163,13 @@ package struct Membership: Sendable {
     /// A connection to this member ended or was refused: it may be gone, and is asked, the others about it at the same
     /// time. The answer decides as it does for any probe; nothing else changes.
     package mutating func noteLostConnection(to peer: NodeID, now: Instant, into effects: inout [GossipEffect]) {
-        guard !hasLeft, let index = table.index(of: peer), index != me, table.rows[index].member.state.isLive,
-            table.rows[index].probe == nil
+        guard !hasLeft, let index = table.index(of: peer), index != me, table.rows[index].member.state.isLive
         else { return }
-        startProbe(of: index, isUrgent: true, now: now, into: &effects)
+        if table.rows[index].probe == nil {
+            startProbe(of: index, isUrgent: true, now: now, into: &effects)
+        } else {
+            hurryProbe(of: index, now: now, into: &effects)
+        }
         settle(now: now, into: &effects)
     }
 

@@ -197,6 +197,10 @@ package struct NodeBrain: Sendable {
         precondition(
             authority.appliedIndex <= consensus.commitIndex,
             "applied \(authority.appliedIndex) is beyond commit \(consensus.commitIndex)")
+        let ownBoot = consensus.bootedAt(of: consensus.replica)
+        precondition(
+            ownBoot == bootedAt || !consensus.configuration.members.contains(consensus.replica),
+            "elections go by a start at \(String(describing: ownBoot)), not at \(String(describing: bootedAt))")
     }
 
     // MARK: Settling

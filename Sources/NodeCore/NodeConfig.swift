@@ -73,7 +73,7 @@ package struct NodeConfig: Sendable {
         /// If set, E follows the round trips that leaders measure, is never below this, and `electionTimeout` is only
         /// where it starts.
         package var electionTimeoutMin: Duration?
-        package var heartbeatInterval: Duration = .milliseconds(80)
+        package var heartbeatInterval: Duration = .milliseconds(100)
         package init() {}
     }
 

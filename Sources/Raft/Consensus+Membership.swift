@@ -63,6 +63,9 @@ extension Consensus {
         nextDeadline = earliestDeadline
     }
 
+    /// Since when a replica has been up, as far as elections here go by it.
+    package func bootedAt(of replica: ReplicaID) -> LogTime? { config.bootedAt[replica] }
+
     // MARK: Leader
 
     /// Those of these learners that have kept up with the log for as long as a preferred leader must before a hand-over,

@@ -87,6 +87,23 @@ struct DetectionTests {
         }
     }
 
+    @Test("a lost connection hurries a probe that is under way: it does not wait for the direct answer first")
+    func lostWhileAsked() {
+        var hurried = 0
+        for seed in 0..<200 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.run(.seconds(10) + .milliseconds(31 * seed))
+            mesh.crash(4)
+            mesh.run(.milliseconds(seed % 40))
+            let probes = mesh.core(0).counters.probes
+            mesh.input(0) { $0.noteLostConnection(to: TestMesh.id(4), now: $1, into: &$2) }
+            if mesh.core(0).counters.probes == probes { hurried += 1 }
+            let suspicion = mesh.run(atMost: .milliseconds(130)) { $0.state(of: 4, at: 0) == .suspect }
+            #expect(suspicion != nil, "seed \(seed)")
+        }
+        #expect(hurried >= 3, "\(hurried) probes were under way")
+    }
+
     @Test("one doubt makes some dozens of messages, not questions that raise each other for ever", arguments: [0, 500])
     func questionsEnd(microseconds: Int) {
         for seed in 0..<20 {

@@ -139,4 +139,47 @@ struct SectionTests {
         }
         #expect(span != nil)
     }
+
+    @Test("a newcomer fetches one page after the other without waiting for its next turn")
+    func newcomersHurry() {
+        var mesh = TestMesh(count: 200, seed: 1)
+        mesh.checksInvariants = false
+        mesh.crash(199)
+        for number in 0..<199 { mesh.publish(Array(repeating: UInt8(number), count: Section.bytesMax), at: number) }
+        mesh.run(.seconds(20))
+        mesh.restart(199)
+        let span = mesh.run(atMost: .seconds(5)) { mesh in
+            (0..<199).allSatisfy { mesh.core(199).section(TestMesh.health, of: TestMesh.id($0)) != nil }
+        }
+        #expect(span != nil)
+    }
+
+    @Test("in a mesh too large for owners to tell everyone, others pass on what is signed")
+    func passedOn() {
+        for seed in 0..<3 {
+            var mesh = TestMesh(count: 90, seed: UInt64(seed))
+            mesh.checksInvariants = false
+            mesh.run(.seconds(20))
+            mesh.publish([42], at: 0)
+            let span = mesh.run(atMost: .seconds(60)) { $0.everyoneHolds([42], of: 0) }
+            #expect(span.map { $0 <= .seconds(2) } == true, "seed \(seed): \(String(describing: span))")
+        }
+    }
+
+    @Test("an owner that hears its own newest section from others keeps its epoch")
+    func ownEcho() {
+        var mesh = TestMesh(count: 5, seed: 12)
+        mesh.run(.seconds(10))
+        mesh.recordsPayloads = true
+        let content = Array(repeating: UInt8(251), count: 20)
+        mesh.publish(content, at: 0)
+        mesh.run(.seconds(2))
+        let before = mesh.core(0).incarnation
+        let echoes = mesh.payloads.filter { $0.firstRange(of: content) != nil }
+        #expect(!echoes.isEmpty)
+        for echo in echoes {
+            mesh.input(0) { $0.handle(echo, from: TestMesh.id(1), at: TestMesh.endpoint(1), now: $1, into: &$2) }
+        }
+        #expect(mesh.core(0).incarnation == before)
+    }
 }

@@ -77,4 +77,43 @@ struct TellingTests {
         #expect(probes.allSatisfy { $0.count <= GossipConfig().probePayloadBytesMax })
         #expect(probes.count > 100)
     }
+
+    @Test("a peer that comes back is told at once what it missed, before it is signed")
+    func returned() {
+        for seed in 0..<20 {
+            var mesh = TestMesh(count: 5, seed: UInt64(seed))
+            mesh.run(.seconds(10))
+            for round in 0..<4 {
+                mesh.publish([UInt8(round)], at: 0)
+                mesh.run(.milliseconds(300))
+            }
+            mesh.restart(1)
+            let span = mesh.run(atMost: .seconds(2)) {
+                $0.core(1).section(TestMesh.health, of: TestMesh.id(0))?.bytes == [3]
+            }
+            #expect(span != nil, "seed \(seed)")
+        }
+    }
+
+    @Test("what a probe or a datagram took along once is not sent again to the same peer")
+    func onceEach() {
+        for size in [8, 300] {
+            var mesh = TestMesh(count: 5, seed: 11)
+            mesh.run(.seconds(10))
+            mesh.publish(Array(repeating: 1, count: size), at: 0)
+            mesh.run(.seconds(1))
+            mesh.recordsPayloads = true
+            // The quick ones are used up: what comes last waits for its turn, or for a probe.
+            for round in 2...5 {
+                mesh.publish(Array(repeating: UInt8(round), count: size), at: 0)
+                mesh.run(.milliseconds(250))
+            }
+            let content = Array(repeating: UInt8(250), count: size)
+            mesh.publish(content, at: 0)
+            mesh.run(.seconds(4))
+            #expect(mesh.everyoneHolds(content, of: 0))
+            let copies = mesh.payloads.count { $0.firstRange(of: content) != nil }
+            #expect(copies == 4, "\(copies) copies of \(size) bytes")
+        }
+    }
 }

@@ -224,8 +224,8 @@ private enum ConfigTable {
         "raft.election_timeout": { $0.raft.electionTimeout.spelled },
         "raft.election_timeout_min": { $0.raft.electionTimeoutMin?.spelled ?? "not set" },
         "raft.heartbeat_interval": {
-            $0.raft.heartbeatInterval * 5 == $0.raft.electionTimeout
-                ? "a fifth of E" : $0.raft.heartbeatInterval.spelled
+            $0.raft.heartbeatInterval * 4 == $0.raft.electionTimeout
+                ? "a quarter of E" : $0.raft.heartbeatInterval.spelled
         },
         "gossip.probe_interval": { ($0.gossip.probeInterval ?? GossipConfig().probeInterval).spelled },
         "backends[].kind": { $0.backends[0].kind.rawValue }, "backends[].slots": { "\($0.backends[0].slots)" },

@@ -141,7 +141,7 @@ package enum ConfigFile {
         raft.electionTimeoutMin = try section.optionalSpan(
             "election_timeout_min", in: .milliseconds(60)...(.seconds(10)))
         raft.heartbeatInterval = try section.span(
-            "heartbeat_interval", in: .milliseconds(10)...(.seconds(2)), default: raft.electionTimeout / 5)
+            "heartbeat_interval", in: .milliseconds(10)...(.seconds(2)), default: raft.electionTimeout / 4)
         guard raft.heartbeatInterval * 3 <= raft.electionTimeout else {
             throw section.error(
                 "heartbeat_interval", "is more than a third of the election timeout",

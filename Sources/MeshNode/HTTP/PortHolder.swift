@@ -16,21 +16,13 @@ enum PortHolder {
             let suffix = ":" + String(repeating: "0", count: 4 - hexPort.count) + hexPort
             let listening = "0A"
             for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-                for line in read(table).split(separator: "\n").dropFirst() {
+                for line in ProcFile.read(table).split(separator: "\n").dropFirst() {
                     let fields = line.split(separator: " ")
                     guard fields.count > 9, fields[1].hasSuffix(suffix), fields[3] == listening else { continue }
                     return owner(ofSocket: String(fields[9]))
                 }
             }
             return nil
-        }
-
-        /// The kernel hands such a file out a page at a time, and only an empty read is its end.
-        private static func read(_ path: String) -> String {
-            guard let file = FileHandle(forReadingAtPath: path) else { return "" }
-            var text = Data()
-            while let part = try? file.read(upToCount: 4096), !part.isEmpty { text.append(part) }
-            return String(decoding: text, as: UTF8.self)
         }
 
         private static func owner(ofSocket inode: String) -> String? {

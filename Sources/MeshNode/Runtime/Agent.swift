@@ -60,6 +60,7 @@ struct Agent {
             mesh, http, GatewayService(gateway: gateway),
             HealthService(core: mesh.core, interval: config.health.interval, configured: config.health.gpus),
             AdministratorService(core: mesh.core, administrator: secrets.administrator, logger: logger),
+            IdleCodeService(core: mesh.core),
         ]
         if let dataKeys { services.append(DataKeyService(core: mesh.core, keys: dataKeys, logger: logger)) }
         if let socket { services.append(LocalService(socket, config: config, surface: http.surface, logger: logger)) }
