@@ -13,4 +13,12 @@ extension Process {
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try run()
     }
+
+    private static let starting = NSLock()
+
+    /// Makes a child's pipes and starts it, while no other child is.
+    ///
+    /// On Linux a child closes the descriptors that were open when its start began. A pipe that another thread makes
+    /// right then lives on in that child, and whoever waits for the pipe's end waits for the child's.
+    package static func oneAtATime<Made>(_ start: () throws -> Made) rethrows -> Made { try starting.withLock(start) }
 }

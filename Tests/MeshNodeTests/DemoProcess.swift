@@ -173,16 +173,19 @@ private final class DemoChild: Sendable {
 
     init(program: URL, arguments: [String]) throws {
         let process = Process()
-        let (output, errors) = (Pipe(), Pipe())
         process.executableURL = program
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = errors
         process.terminationHandler = { [end] _ in end.hasCome.withLock { $0 = true } }
         let (lines, line) = AsyncStream<Data>.makeStream(bufferingPolicy: .bufferingOldest(Self.lineCountMax))
         self.lines = lines
-        try process.runHearingSignals()
+        let (output, errors) = try Process.oneAtATime {
+            let pipes = (Pipe(), Pipe())
+            process.standardOutput = pipes.0
+            process.standardError = pipes.1
+            try process.runHearingSignals()
+            return pipes
+        }
         pid = process.processIdentifier
         Self.read(output.fileHandleForReading, into: line)
         errors.fileHandleForReading.readOnThread { [weak self] data in

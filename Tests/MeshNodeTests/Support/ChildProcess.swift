@@ -42,18 +42,21 @@ final class ChildProcess: Sendable {
 
     init(_ program: String, _ arguments: [String]) throws {
         let process = Process()
-        let (input, output, complaints) = (Pipe(), Pipe(), Pipe())
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = complaints
         process.terminationHandler = { [record] process in
             let isSignal = process.terminationReason == .uncaughtSignal
             let status = process.terminationStatus + (isSignal ? 128 : 0)
             record.state.withLock { $0.status = status }
         }
-        try process.runHearingSignals()
+        let (input, output, complaints) = try Process.oneAtATime {
+            let pipes = (Pipe(), Pipe(), Pipe())
+            process.standardInput = pipes.0
+            process.standardOutput = pipes.1
+            process.standardError = pipes.2
+            try process.runHearingSignals()
+            return pipes
+        }
         pid = process.processIdentifier
         self.input = input.fileHandleForWriting
         Self.read(output.fileHandleForReading) { [record] data in

@@ -28,28 +28,33 @@ struct CommandLine {
         meanwhile: (@Sendable (_ complaints: () -> String) async throws -> Void)? = nil
     ) async throws -> CommandLine {
         let process = Process()
-        let (standardInput, output, complaints) = (Pipe(), Pipe(), Pipe())
         process.executableURL = try DemoProcess.binary()
         process.arguments = arguments
         process.currentDirectoryURL = folder
         process.environment = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("MESHNODE_") }.merging(environment) { $1 }
-        process.standardInput = terminal ?? standardInput
-        process.standardOutput = output
-        process.standardError = complaints
         let record = Record()
         process.terminationHandler = { [record] process in
             let isSignal = process.terminationReason == .uncaughtSignal
             record.state.withLock { $0.status = process.terminationStatus + (isSignal ? 128 : 0) }
         }
-        try process.runHearingSignals()
+        let (standardInput, output, complaints) = try Process.oneAtATime {
+            let pipes = (Pipe(), Pipe(), Pipe())
+            process.standardInput = terminal ?? pipes.0
+            process.standardOutput = pipes.1
+            process.standardError = pipes.2
+            try process.runHearingSignals()
+            return pipes
+        }
         output.fileHandleForReading.readOnThread { [record] data in record.take(data, \.output) }
         complaints.fileHandleForReading.readOnThread { [record] data in record.take(data, \.complaints) }
         try standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
         try standardInput.fileHandleForWriting.close()
         do {
             try await meanwhile? { String(decoding: record.state.withLock { $0.complaints }, as: UTF8.self) }
-            return try await poll("meshnode \(arguments.joined(separator: " ")) ends", within: limit) { record.outcome }
+            return try await poll("meshnode \(arguments.joined(separator: " ")) ends", within: limit) {
+                try record.outcome()
+            }
         } catch {
             process.terminate()
             throw error
@@ -73,12 +78,16 @@ struct CommandLine {
             }
         }
 
-        var outcome: CommandLine? {
-            state.withLock { state in
-                guard let status = state.status, state.openStreams == 0 else { return nil }
-                return CommandLine(
-                    status: status, output: String(decoding: state.output, as: UTF8.self),
+        /// Throws what is known so far of one that has not ended.
+        func outcome() throws -> CommandLine {
+            try state.withLock { state in
+                let told = CommandLine(
+                    status: state.status ?? -1, output: String(decoding: state.output, as: UTF8.self),
                     complaints: String(decoding: state.complaints, as: UTF8.self))
+                guard state.status != nil, state.openStreams == 0 else {
+                    throw DemoTrouble("so far \(told.description), \(state.openStreams) streams open")
+                }
+                return told
             }
         }
     }
