@@ -27,8 +27,8 @@ package struct IdleCodeService: Service {
     }
 
     #if os(Linux)
-        /// Unmaps the pages of everything that is mapped from a file to be executed and not to be written: these were
-        /// never changed, so the file still has them.
+        /// Unmaps the pages of everything that is mapped from a file to be executed and not to be written: nobody but a
+        /// debugger changes these, so the file still has them.
         package static func release() {
             for mapping in ProcFile.read("/proc/self/maps").split(separator: "\n") {
                 // from-to permissions offset device inode path
