@@ -22,9 +22,10 @@ package struct APIKeySecret: Sendable {
 
     /// Returns nil unless `text` has the form of a key of ours.
     init?(_ text: String) {
-        let parts = text.split(separator: "_", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == "mesh", let id = APIKeyID(hex: String(parts[1])),
-            Base64URL.decode(parts[2])?.count == 32
+        let parts = text.utf8.split(separator: UInt8(ascii: "_"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].elementsEqual("mesh".utf8),
+            let id = APIKeyID(hex: String(Substring(parts[1]))),
+            Base64URL.decode(Substring(parts[2]))?.count == 32
         else { return nil }
         self.init(id: id, text: text)
     }

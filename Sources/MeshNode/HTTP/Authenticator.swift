@@ -26,14 +26,16 @@ package final class Authenticator: Sendable {
     package func admit(
         _ access: AccessRule, fields: HTTPFields, view: ClusterView, now: Instant
     ) -> Result<Caller?, AuthRefusal> {
+        let bearers = fields[values: .authorization]
         let needed: Role
-        let cookie: String?
+        var cookie: String?
         switch access {
         case .anonymous: return .success(nil)
-        case .bearer(let role): (needed, cookie) = (role, nil)
-        case .signedIn(let role): (needed, cookie) = (role, BrowserCookie.find(in: fields, node: view.me))
+        case .bearer(let role): needed = role
+        case .signedIn(let role):
+            needed = role
+            if bearers.isEmpty { cookie = BrowserCookie.find(in: fields, node: view.me) }
         }
-        let bearers = fields[values: .authorization]
         guard bearers.count <= 1 else { return .failure(.malformed) }
         let verdict = authenticate(
             authorization: bearers.first, cookie: cookie, sessionSecret: fields[.meshSessionSecret], view: view,
@@ -80,9 +82,9 @@ package final class Authenticator: Sendable {
     }
 
     private func bearer(_ authorization: String, _ view: ClusterView, _ now: Instant) throws(AuthRefusal) -> Caller {
-        let parts = authorization.split(separator: " ", omittingEmptySubsequences: true)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .malformed }
-        let credential = String(parts[1])
+        let parts = authorization.utf8.split(separator: UInt8(ascii: " "))
+        guard parts.count == 2, Substring(parts[0]).lowercased() == "bearer" else { throw .malformed }
+        let credential = String(Substring(parts[1]))
         if credential.hasPrefix(APIKeySecret.prefix) { return try apiKey(credential, view, now) }
         return try token(credential, view, now)
     }

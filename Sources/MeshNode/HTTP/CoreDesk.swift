@@ -179,13 +179,13 @@ extension Operation {
 
 extension HTTPSurface {
     /// Values go to core nodes once the mesh seals them; until then every node stores them as they are.
-    func goesToCore(_ operation: Operation) -> Bool {
+    func goesToCore(_ operation: Operation, _ view: ClusterView) -> Bool {
         guard operation.needsCore || operation.needsDataKey else { return false }
-        return isEdge && (operation.needsCore || core.view.authority.featureLevel >= .sealedValues)
+        return isEdge(view) && (operation.needsCore || view.authority.featureLevel >= .sealedValues)
     }
 
     /// By the mesh's roster or by its own configuration.
-    var isEdge: Bool { config.trustClass == .edge || !core.view.mayGrant(core.view.me) }
+    func isEdge(_ view: ClusterView) -> Bool { config.trustClass == .edge || !view.mayGrant(view.me) }
 }
 
 extension ClusterView {

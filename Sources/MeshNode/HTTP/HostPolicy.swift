@@ -31,9 +31,10 @@ package struct HostPolicy: Sendable {
     /// Without the port, which is digits after the last colon outside brackets; IPv6 keeps its brackets. Anything else
     /// stays as it is, and is then no name of ours.
     private static func nameOnly(_ authority: String) -> String {
-        let end = authority.lastIndex(of: "]").map { authority.index(after: $0) } ?? authority.startIndex
-        guard let colon = authority[end...].lastIndex(of: ":"),
-            authority[authority.index(after: colon)...].allSatisfy({ $0.isASCII && $0.isNumber })
+        let bytes = authority.utf8
+        let end = bytes.lastIndex(of: UInt8(ascii: "]")).map { bytes.index(after: $0) } ?? bytes.startIndex
+        guard let colon = bytes[end...].lastIndex(of: UInt8(ascii: ":")),
+            bytes[bytes.index(after: colon)...].allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
         else { return authority }
         return String(authority[..<colon])
     }

@@ -50,13 +50,15 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
         return nil
     }
 
-    private static func decode(_ raw: ArraySlice<UInt8>, mayHoldSlash: Bool) throws(RequestPathRefusal) -> String {
+    private static func decode(
+        _ raw: ArraySlice<UInt8>, mayHoldSlash: @autoclosure () -> Bool
+    ) throws(RequestPathRefusal) -> String {
         let text = try unescape(raw)
         let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard parts.count == 1 || mayHoldSlash else { throw .encodedSlash }
+        guard parts.count == 1 || mayHoldSlash() else { throw .encodedSlash }
         for part in parts {
             guard !part.isEmpty else { throw .emptySegment }
-            guard Array(part) != Array(".".utf8), Array(part) != Array("..".utf8) else { throw .dotSegment }
+            guard !part.elementsEqual(".".utf8), !part.elementsEqual("..".utf8) else { throw .dotSegment }
         }
         guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "\\") }) else {
             throw .forbiddenCharacter

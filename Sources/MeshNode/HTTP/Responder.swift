@@ -81,7 +81,7 @@ struct Responder: HTTPResponder {
         var response = try await surface.serve(entry.operation, exchange)
         if case .cookie = caller?.proof, response.headers[.setCookie] == nil {
             response.headers[.setCookie] =
-                surface.isEdge
+                surface.isEdge(surface.core.view)
                 ? await CoreDesk(surface: surface).renewedCookie(request.headers)
                 : await surface.browserRefresher.renewedCookie(request.headers, core: surface.core)
         }
@@ -98,7 +98,7 @@ struct Responder: HTTPResponder {
 extension HTTPSurface {
     /// One line for each operation of the table.
     func serve(_ operation: Operation, _ exchange: Exchange) async throws -> Response {
-        if goesToCore(operation) { return try await CoreDesk(surface: self).serve(operation, exchange) }
+        if goesToCore(operation, core.view) { return try await CoreDesk(surface: self).serve(operation, exchange) }
         return switch operation {
         case .home: interface.home(exchange)
         case .interfaceFile: try interface.file(exchange)

@@ -15,28 +15,40 @@ package enum AccessRule: Hashable, Sendable {
 /// A pattern's segment is literal, or `{name}` for exactly one segment, or `{name...}` for all that follow (at least
 /// one), joined by slashes.
 package struct RouteEntry: Sendable {
+    private enum Part: Sendable {
+        case literal(String)
+        case one
+        case rest
+    }
+
     package let method: HTTPRequest.Method
     package let pattern: [String]
+    private let parts: [Part]
     package let access: AccessRule
     package let operation: Operation
 
     package init(_ method: HTTPRequest.Method, _ pattern: String, _ access: AccessRule, _ operation: Operation) {
         self.method = method
         self.pattern = pattern.split(separator: "/").map(String.init)
+        parts = self.pattern.map { part in
+            part.hasSuffix("...}") ? .rest : part.hasPrefix("{") ? .one : .literal(part)
+        }
         self.access = access
         self.operation = operation
     }
 
     /// The value that the pattern's only parameter took: nil if the path does not fit, empty where it has none.
     func match(_ path: RequestPath) -> String? {
-        for (index, part) in pattern.enumerated() {
+        var parameter = ""
+        for (index, part) in parts.enumerated() {
             guard index < path.segments.count else { return nil }
-            if part.hasSuffix("...}") { return path.remainder(from: index) }
-            if part.hasPrefix("{") { continue }
-            guard part == path.segments[index] else { return nil }
+            switch part {
+            case .literal(let text): guard text == path.segments[index] else { return nil }
+            case .one: parameter = path.segments[index]
+            case .rest: return path.remainder(from: index)
+            }
         }
-        guard pattern.count == path.segments.count else { return nil }
-        return pattern.firstIndex { $0.hasPrefix("{") }.map { path.segments[$0] } ?? ""
+        return parts.count == path.segments.count ? parameter : nil
     }
 }
 

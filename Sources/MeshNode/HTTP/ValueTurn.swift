@@ -18,17 +18,17 @@ extension HTTPSurface {
     /// possible length. Nil for all else, which is for `Responder` to serve or to refuse in its own words; a limit was
     /// then not drawn on.
     func takeValueTurn(_ head: HTTPRequest) -> ValueTurn? {
-        let fields = head.headerFields
-        guard let target = head.path, target.utf8.starts(with: Self.valuePrefix.utf8), head.method != .head,
-            fields.contains(.authorization), !fields.contains(.transferEncoding), !fields.contains(.expect),
-            let closes = Self.endsConnection(fields), hosts.accepts(head.authority),
+        guard let target = head.path, target.utf8.starts(with: Self.valuePrefix.utf8) else { return nil }
+        let (fields, view, now) = (head.headerFields, core.view, core.now())
+        guard head.method != .head, fields.contains(.authorization), !fields.contains(.transferEncoding),
+            !fields.contains(.expect), let closes = Self.endsConnection(fields), hosts.accepts(head.authority),
             let path = try? RequestPath(target),
-            case .found(let entry, let parameter) = valueTable.match(head.method, path), !goesToCore(entry.operation),
+            case .found(let entry, let parameter) = valueTable.match(head.method, path),
+            !goesToCore(entry.operation, view),
             let request = try? ValueRequest(entry.operation, path: path, parameter: parameter, fields: fields),
             let length = Int(fields[.contentLength] ?? "0"), 0...request.bodyBytesMax ~= length,
-            case .success(let caller?) = authenticator.admit(
-                entry.access, fields: fields, view: core.view, now: core.now()),
-            requestLimit.spend(caller.user.text, now: core.now()) == nil
+            case .success(let caller?) = authenticator.admit(entry.access, fields: fields, view: view, now: now),
+            requestLimit.spend(caller.user.text, now: now) == nil
         else { return nil }
         return ValueTurn(request: request, caller: caller, closes: closes)
     }
