@@ -36,6 +36,6 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// Of HTTP connections. The brain's loop, the disk and a model server want processors too, and what meets on one loop
-    /// is asked of the brain at once: on two cores one loop serves a fifth more writes a second than two.
+    /// is asked of the brain at once: two loops on two cores make writes and reads of values slower, not faster.
     static func eventLoopCount(cores: Int) -> Int { min(max(cores / 2, 1), 4) }
 }
