@@ -34,7 +34,10 @@ extension Membership {
             if id <= lastContact { return }
             if following.map({ id < $0.id }) ?? true { following = (id, endpoint) }
         }
-        for row in table.rows where row.member.state == .dead { consider(row.member.id, row.member.endpoint) }
+        // By index: a row is large, and most are not looked for.
+        for index in table.indices where table.rows[index].member.state == .dead {
+            consider(table.rows[index].member.id, table.rows[index].member.endpoint)
+        }
         for seed in seeds where table.index(of: seed.id) == nil { consider(seed.id, seed.endpoint) }
         guard var contact = following ?? lowest else { return nil }
         if let seed = seeds.first(where: { $0.id == contact.id }), seed.endpoint != contact.endpoint {

@@ -1,62 +1,72 @@
 /// A binary min-heap of values by deadline. Equal deadlines leave in the order they were added, so that two runs of
 /// one seed agree.
-package struct DeadlineQueue<Value: Sendable>: Sendable {
-    private struct Item: Sendable {
-        let deadline: Instant
-        let sequence: UInt64
-        let value: Value
+///
+/// Inlinable throughout: simulated worlds pop hundreds of thousands of events a second, and generic code of another
+/// module is not specialised otherwise.
+@usableFromInline package struct DeadlineQueue<Value: Sendable>: Sendable {
+    @usableFromInline struct Item: Sendable {
+        @usableFromInline let deadline: Instant
+        @usableFromInline let sequence: UInt64
+        @usableFromInline let value: Value
+
+        @inlinable init(deadline: Instant, sequence: UInt64, value: Value) {
+            self.deadline = deadline
+            self.sequence = sequence
+            self.value = value
+        }
+
+        @inlinable func precedes(_ other: Item) -> Bool {
+            deadline == other.deadline ? sequence < other.sequence : deadline < other.deadline
+        }
     }
 
-    private var heap: [Item] = []
-    private var nextSequence: UInt64 = 0
+    @usableFromInline var heap: [Item] = []
+    @usableFromInline var nextSequence: UInt64 = 0
 
-    package init() {}
+    @inlinable package init() {}
 
-    package var count: Int { heap.count }
-    package var isEmpty: Bool { heap.isEmpty }
-    package var nextDeadline: Instant? { heap.first?.deadline }
+    @inlinable package var count: Int { heap.count }
+    @inlinable package var isEmpty: Bool { heap.isEmpty }
+    @inlinable package var nextDeadline: Instant? { heap.first?.deadline }
 
-    package mutating func add(_ value: Value, at deadline: Instant) {
-        heap.append(Item(deadline: deadline, sequence: nextSequence, value: value))
+    @inlinable package mutating func add(_ value: Value, at deadline: Instant) {
+        let item = Item(deadline: deadline, sequence: nextSequence, value: value)
         nextSequence += 1
-        siftUp(heap.count - 1)
+        heap.append(item)
+        siftUp(item)
     }
 
     /// Removes and returns the earliest value if its deadline is not after `now`.
-    package mutating func popDue(at now: Instant) -> (deadline: Instant, value: Value)? {
+    @inlinable package mutating func popDue(at now: Instant) -> (deadline: Instant, value: Value)? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         let last = heap.removeLast()
-        if !heap.isEmpty {
-            heap[0] = last
-            siftDown(0)
-        }
+        if !heap.isEmpty { siftDown(last) }
         return (first.deadline, first.value)
     }
 
-    private func precedes(_ a: Int, _ b: Int) -> Bool {
-        (heap[a].deadline, heap[a].sequence) < (heap[b].deadline, heap[b].sequence)
-    }
-
-    private mutating func siftUp(_ start: Int) {
-        var child = start
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard precedes(child, parent) else { return }
-            heap.swapAt(child, parent)
-            child = parent
+    /// Moves parents down into the hole at the end until `item` fits there.
+    @inlinable mutating func siftUp(_ item: Item) {
+        var hole = heap.count - 1
+        while hole > 0 {
+            let parent = (hole - 1) / 2
+            guard item.precedes(heap[parent]) else { break }
+            heap[hole] = heap[parent]
+            hole = parent
         }
+        heap[hole] = item
     }
 
-    private mutating func siftDown(_ start: Int) {
-        var parent = start
+    /// Moves children up into the hole at the top until `item` fits there.
+    @inlinable mutating func siftDown(_ item: Item) {
+        var hole = 0
         while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && precedes(child, least) {
-                least = child
-            }
-            guard least != parent else { return }
-            heap.swapAt(parent, least)
-            parent = least
+            var child = 2 * hole + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, heap[child + 1].precedes(heap[child]) { child += 1 }
+            guard heap[child].precedes(item) else { break }
+            heap[hole] = heap[child]
+            hole = child
         }
+        heap[hole] = item
     }
 }

@@ -60,12 +60,13 @@
         return Duration(wholeNanoseconds: low + Int64(below(Int(width) + 1)))
     }
 
-    package mutating func element<C: RandomAccessCollection>(of items: C) -> C.Element? where C.Index == Int {
+    @inlinable package mutating func element<C: RandomAccessCollection>(of items: C) -> C.Element?
+    where C.Index == Int {
         items.isEmpty ? nil : items[items.startIndex + below(items.count)]
     }
 
     /// Fisher-Yates.
-    package mutating func shuffle<T>(_ items: inout [T]) {
+    @inlinable package mutating func shuffle<T>(_ items: inout [T]) {
         guard items.count > 1 else { return }
         for last in stride(from: items.count - 1, to: 0, by: -1) {
             items.swapAt(last, below(last + 1))

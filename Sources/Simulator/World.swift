@@ -66,7 +66,7 @@ package struct World: Sendable {
     var reads = ReadChecker()
     var freshness = FreshnessChecker()
     let provision: Provision
-    var queue = EventQueue()
+    var queue = DeadlineQueue<WorldEvent>()
     var inFlight = InFlight()
     var recorder = Recorder()
     /// What was met outside of network and disks, which count for themselves.
