@@ -81,6 +81,10 @@ extension ScenarioRunner {
         let named = try nodes(command)
         let delay = try command.option("after").map { text throws(ScenarioError) in try span(text, command) }
         let interval = try command.option("heartbeat").map { text throws(ScenarioError) in try span(text, command) }
+        // Five in the shortest election timeout's lease.
+        if let interval, !(.milliseconds(1)...(.milliseconds(40)) ~= interval) {
+            throw ScenarioError(line: command.line, reason: "heartbeat takes 1ms to 40ms")
+        }
         var output: [String] = []
         for node in named.isEmpty ? Array(0..<world.nodeCount) : named {
             if let delay {

@@ -24,6 +24,13 @@ struct AuthLoginTests {
         #expect(try await !checker.verify("wrong horse", against: keyed))
         let without = try PasswordChecker(limits: .minimal)
         await #expect(throws: Problem.self) { try await without.verify("correct horse", against: keyed) }
+        let core = LocalCore(me: NodeID(high: 1, low: 1))
+        core.apply(.createUser(name: UserName("old")!, verifier: plain, role: .admin))
+        #expect(try await without.makeVerifier("correct horse", like: core.view.authority.users) != plain)
+        core.apply(.createUser(name: UserName("new")!, verifier: keyed, role: .user))
+        let users = core.view.authority.users
+        await #expect(throws: Problem.self) { try await without.makeVerifier("correct horse", like: users) }
+        #expect(try await checker.makeVerifier("correct horse", like: users).encoded.hasPrefix("k1"))
     }
 
     @Test("a right password brings tokens that live for 1800 s exactly and are good at once")

@@ -29,17 +29,23 @@ struct GatewayTestClient {
         return text + "\r\n" + body
     }
 
-    /// Sends bytes as they are and reads that many answers, or fewer if the other side closes.
-    static func raw(_ text: String, port: Int, count: Int) async throws -> [Answer] {
+    /// Sends bytes as they are, perhaps saying that there are no more, and reads that many answers, or fewer if the other
+    /// side closes.
+    static func raw(
+        _ text: String, port: Int, count: Int, thenEndsSending: Bool = false
+    ) async throws -> [Answer] {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                        wrappingChannelSynchronously: channel,
+                        configuration: .init(isOutboundHalfClosureEnabled: thenEndsSending))
                 }
             }
         let isHead = text.hasPrefix("HEAD")
         return try await channel.executeThenClose { inbound, outbound in
             try await outbound.write(ByteBuffer(string: text))
+            if thenEndsSending { outbound.finish() }
             var received: [UInt8] = []
             var answers: [Answer] = []
             do {

@@ -45,6 +45,44 @@ struct GatewayUsageTests {
         #expect(span >= .zero && span <= .seconds(3600))
     }
 
+    @Test("impossible counts are cut to what adds up", arguments: [Int.max, .min, 1 << 62, -1])
+    func impossibleCounts(count: Int) throws {
+        let openAI = try #require(
+            BackendUsage.openAI(
+                try document(#"{"usage":{"prompt_tokens":\#(count),"completion_tokens":\#(count)}}"#)))
+        var decoder = ReplyDecoder(.ollamaChat)
+        let line =
+            #"{"message":{"content":""},"done":true,"prompt_eval_count":\#(count),"eval_count":\#(count),"eval_duration":\#(count)}"#
+        let ollama = try decoder.push(ByteBuffer(string: line + "\n")).compactMap { event -> Usage? in
+            if case .usage(let usage) = event { usage } else { nil }
+        }
+        for usage in ollama + [openAI] {
+            #expect(usage.promptTokens >= 0 && usage.completionTokens >= 0)
+            #expect(usage.promptTokens <= Int.max / 1000 && usage.completionTokens <= Int.max / 1000)
+            #expect(usage.decode ?? .zero <= .seconds(3600))
+        }
+        #expect(ollama.count == 1)
+    }
+
+    @Test("what a client asks for at most is cut to what adds up, and below zero is no limit")
+    func impossibleLimits() throws {
+        func limit(_ api: PromptAPI, _ member: String) throws -> Int? {
+            try PromptRequest(Array(#"{"model":"m","prompt":"x",\#(member)}"#.utf8), api: api).maxTokens
+        }
+        for huge in [Int.max, 1 << 62] {
+            for asked in [
+                try limit(.ollamaGenerate, #""options":{"num_predict":\#(huge)}"#),
+                try limit(.openAICompletion, #""max_tokens":\#(huge)"#),
+                try limit(.openAICompletion, #""max_completion_tokens":\#(huge)"#),
+            ] {
+                #expect(try #require(asked) <= Int.max / 1000)
+            }
+        }
+        #expect(try limit(.ollamaGenerate, #""options":{"num_predict":-1}"#) == nil)
+        #expect(try limit(.ollamaGenerate, #""options":{"num_predict":7}"#) == 7)
+        #expect(try limit(.openAICompletion, #""max_tokens":7"#) == 7)
+    }
+
     private static let last =
         #"{"model":"m","created_at":"t","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","#
         + #""total_duration":5000000000,"load_duration":3000000000,"prompt_eval_count":26,"prompt_eval_duration":130000000,"#

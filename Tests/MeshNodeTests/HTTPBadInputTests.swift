@@ -57,6 +57,29 @@ struct HTTPBadInputTests {
         }
     }
 
+    @Test("nobody is made whom no address could name, and so nobody remove", arguments: ["x/y", "x\\\\y", ".", ".."])
+    func unaddressableUsers(_ name: String) async throws {
+        try await TestNode.run { node async throws in
+            let body = #"{"username":"\#(name)","password":"a long password"}"#
+            let reply = try await node.post("/mesh/v1/users", body, try await node.bearer())
+            #expect(reply.status == 400 && reply.problem == "invalid-request", "\(reply.body)")
+        }
+    }
+
+    @Test("a write that names no lock, or one that cannot be read, is not taken for one without conditions")
+    func misreadConditions() async throws {
+        try await TestNode.run { node async throws in
+            let ada = try await node.bearer()
+            for query in ["lock=caf%E9&token=1", "lock=50%&token=1", "token=1", "lock=a"] {
+                for method in ["PUT", "DELETE"] {
+                    let reply = try await node.send(method, "/mesh/v1/kv/k?" + query, ada, body: "v")
+                    #expect(reply.status == 400, "\(method) \(query): \(reply.status)")
+                }
+            }
+            #expect(try await node.get("/mesh/v1/kv/k", ada).status == 404)
+        }
+    }
+
     @Test("deeply nested JSON does not bring the node down")
     func nestedJSON() async throws {
         try await TestNode.run { node async throws in

@@ -32,6 +32,8 @@ struct HTTPPathTests {
             ("/%ff", .notUTF8), ("/%C0%AE", .notUTF8), ("/a%00", .forbiddenCharacter),
             ("/a%0d%0aX", .forbiddenCharacter),
             ("/a\\b", .forbiddenCharacter), ("/a%5Cb", .forbiddenCharacter),
+            ("/mesh/v1/kv/k?lock=caf%E9&token=1", .notUTF8), ("/x?lock=50%&token=1", .brokenEscape),
+            ("/x?%=1", .brokenEscape),
             ("/" + String(repeating: "a", count: RequestPath.targetBytesMax), .tooLong),
         ] as [(String, RequestPathRefusal)])
     func refused(_ target: String, _ refusal: RequestPathRefusal) {
@@ -40,10 +42,9 @@ struct HTTPPathTests {
 
     @Test("query values are decoded, and the first of a name counts")
     func queries() throws {
-        let path = try RequestPath("/x?prefix=a%2Fb+c&flag&prefix=d&bad=%f")
+        let path = try RequestPath("/x?prefix=a%2Fb+c&flag&prefix=d&&=")
         #expect(path.queryValue("prefix") == "a/b c")
         #expect(path.queryValue("flag") == "")
-        #expect(path.queryValue("bad") == nil)
         #expect(path.queryValue("none") == nil)
     }
 

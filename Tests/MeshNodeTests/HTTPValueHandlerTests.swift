@@ -61,6 +61,17 @@ struct HTTPValueHandlerTests {
         }
     }
 
+    @Test("who sends several requests and then no more gets all the answers")
+    func pipelinedThenEnded() async throws {
+        try await TestNode.run { node async throws in
+            let ada = try await node.bearer()
+            let requests = (1...4).map { GatewayTestClient.request("PUT", "/mesh/v1/kv/k\($0)", ada, body: "v") }
+            let answers = try await GatewayTestClient.raw(
+                requests.joined(), port: node.port, count: 5, thenEndsSending: true)
+            #expect(answers.map(\.status) == [201, 201, 201, 201])
+        }
+    }
+
     @Test("a client that leaves in the middle of a value stores nothing")
     func leaves() async throws {
         try await TestNode.run { node async throws in

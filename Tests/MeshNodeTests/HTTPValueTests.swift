@@ -40,7 +40,7 @@ struct HTTPValueTests {
             let stale = ada.merging(["If-Match": tag]) { $1 }
             #expect(try await node.send("DELETE", "/mesh/v1/kv/k", stale).status == 412)
             for fields in [
-                ["If-Match": "*"], ["If-Match": "1"], ["If-None-Match": "\"1\""],
+                ["If-Match": "*"], ["If-Match": "1"], ["If-Match": "\"1\", \(tag)"], ["If-None-Match": "\"1\""],
                 ["If-Match": tag, "If-None-Match": "*"],
             ] {
                 #expect(try await put("three", fields).status == 400, "\(fields)")

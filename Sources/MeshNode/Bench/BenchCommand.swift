@@ -28,6 +28,12 @@ struct BenchSimulator: AsyncParsableCommand {
     @Option(help: "Seed of the run.")
     var seed: UInt64 = 1
 
+    func validate() throws {
+        guard 1...9 ~= nodes, 1...10_000 ~= minutes else {
+            throw ValidationError("--nodes takes 1 to 9, --minutes 1 to 10,000.")
+        }
+    }
+
     func run() async throws {
         var benchmark = SimulationBenchmark()
         benchmark.nodes = nodes

@@ -14,6 +14,13 @@ struct AgentLocator {
     static let folders = ["demo-data/configs", "configs", "/etc/meshnode"]
     static let defaultAddress = "http://127.0.0.1:3000"
 
+    /// Of the environment, without the line's end that a file leaves; an empty one is none.
+    static var token: String? {
+        let text = ProcessInfo.processInfo.environment["MESHNODE_TOKEN"] ?? ""
+        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        return token.isEmpty ? nil : token
+    }
+
     private let local: LocalAgentOptions
     private let url: String?
     private let user: String?
@@ -35,7 +42,7 @@ struct AgentLocator {
         if let file = local.config { return try agent(of: file) }
         if let file = environment["MESHNODE_CONFIG"] { return try agent(of: file) }
         if let url = environment["MESHNODE_URL"] { return try address(url) }
-        if user != nil || environment["MESHNODE_TOKEN"] != nil { return .address(Self.defaultAddress) }
+        if user != nil || Self.token != nil { return .address(Self.defaultAddress) }
         return .socket(try await anyRunning())
     }
 

@@ -92,8 +92,7 @@ struct AgentLink {
         switch place {
         case .socket(let socket): self.init(client: .throughSocket(socket), isLocal: true, json: json)
         case .address(let url):
-            let token = ProcessInfo.processInfo.environment["MESHNODE_TOKEN"]
-            self.init(client: .atAddress(url, token: token), isLocal: false, json: json)
+            self.init(client: .atAddress(url, token: AgentLocator.token), isLocal: false, json: json)
         }
     }
 

@@ -57,6 +57,10 @@ struct TokenCommand: AsyncParsableCommand {
         @Option(help: "What it is for, to recognise it by.") var label = ""
         @OptionGroup(title: "Common") var options: AgentOptions
 
+        func validate() throws {
+            guard 1...10_080 ~= ttl else { throw ValidationError("--ttl takes 1 to 10,080 minutes, a week.") }
+        }
+
         func run() async throws {
             try await options.ask { agent in
                 let wish = JSONValue.object([

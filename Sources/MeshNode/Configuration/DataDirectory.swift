@@ -214,7 +214,8 @@ struct DataDirectory {
     func takeBootEpoch() throws(ConfigError) -> UInt64 {
         let last: UInt64
         if let text = FileManager.default.contents(atPath: epochPath) {
-            guard let value = UInt64(String(decoding: text, as: UTF8.self).trimmed) else {
+            guard let value = UInt64(String(decoding: text, as: UTF8.self).trimmed), value < Incarnation.bootEpochMax
+            else {
                 throw ConfigError(
                     file: epochPath, problem: "is damaged",
                     advice: "write a number into it that is larger than the incarnation other nodes show for this one")

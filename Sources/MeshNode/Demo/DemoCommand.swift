@@ -35,6 +35,7 @@ struct DemoCommand: AsyncParsableCommand {
     var noModel = false
 
     func validate() throws {
+        guard 1...10_000_000 ~= seconds ?? 1 else { throw ValidationError("--seconds takes 1 to 10,000,000.") }
         for base in [baseHttp, baseMesh] where !(1...65000).contains(base) {
             throw ValidationError("\(base) is no port to count up from: give one from 1 to 65000.")
         }

@@ -12,6 +12,7 @@ enum DemoMesh {
 
     static func run(_ settings: DemoSettings, teller: DemoTeller) async throws {
         let model = try await DemoModel.prepare(settings, teller: teller)
+        try await refuseRunning(settings.directory)
         let nodes = try DemoNode.write(settings, model: model.backends)
         let account = try DemoAccount.open(settings.directory, configs: nodes.map(\.config))
         let children = DemoChildren()
@@ -26,6 +27,19 @@ enum DemoMesh {
             teller.say(greeting(nodes, ready, note: model.note))
         }
         try await watch(nodes, token: ready.apiKey, isJSON: teller.isJSON)
+    }
+
+    /// Before anything is written: the configurations and logs there are those of agents that run.
+    private static func refuseRunning(_ directory: String) async throws {
+        let folder = directory + "/configs"
+        for file in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
+            guard let config = try? ConfigFile.load("\(folder)/\(file)"),
+                await LocalSocket(config).occupant() == .livingAgent
+            else { continue }
+            throw DemoFailure(
+                "\(config.name) of \(directory) runs already: end that demo, or give this one a folder of its own with --dir"
+            )
+        }
     }
 
     private static func announce(_ node: DemoNode, children: DemoChildren, teller: DemoTeller) async throws {

@@ -19,7 +19,9 @@ final class Attempt: UpstreamReceiver {
     private static let errorBytesMax = 64 << 10
     /// In mid-stream: the longest silence between two pieces, a client's slowness included.
     static let stallMax: Duration = .seconds(120)
-    private static let stallCheckInterval: TimeAmount = .seconds(5)
+    /// The same for another agent that the mesh has declared dead.
+    private static let deadSilenceMax: Duration = .seconds(3)
+    private static let stallCheckInterval: TimeAmount = .seconds(2)
     /// Between two looks at what the monitor thinks of a backend that is silent for long.
     private static let doubtInterval: TimeAmount = .seconds(1)
 
@@ -217,9 +219,15 @@ final class Attempt: UpstreamReceiver {
         stallCheck = Ticker(
             environment.pool.loop, after: Self.stallCheckInterval, every: Self.stallCheckInterval
         ) { [weak self] in
-            guard let self, environment.now() - lastProgress > Self.stallMax else { return }
-            fail(.silent)
+            guard let self else { return }
+            let silence = environment.now() - lastProgress
+            if silence > Self.stallMax || silence > Self.deadSilenceMax && isPlaceDead { fail(.silent) }
         }
+    }
+
+    private var isPlaceDead: Bool {
+        guard case .peer(.peer(let node, _), _) = place else { return false }
+        return environment.isDead(node)
     }
 
     private func deliver(_ output: ByteBuffer) {

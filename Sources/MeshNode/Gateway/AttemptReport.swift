@@ -48,6 +48,8 @@ struct AttemptEnvironment {
     let now: () -> Instant
     /// Running or queued requests of a local backend changed.
     let loadChanged: () -> Void
+    /// What the mesh says of another agent.
+    let isDead: (NodeID) -> Bool
     let firstByteKey: FirstByteBoard.Key
     /// Silence before the first byte of a backend, or before the first sign of life of another agent.
     let firstByteDeadlines: FirstByteDeadlines

@@ -1,4 +1,5 @@
 import Authority
+import Gossip
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
@@ -138,7 +139,7 @@ package final class Gateway: Sendable {
     ) -> AttemptEnvironment {
         AttemptEnvironment(
             pool: pool, now: { [core] in core.now() }, loadChanged: { [monitor] in monitor.noteLoadChanged() },
-            firstByteKey: key,
+            isDead: { [core] in core.view.member($0)?.state == .dead }, firstByteKey: key,
             firstByteDeadlines: backend?.firstByteDeadlines(key, for: prompt, now: core.now())
                 ?? FirstByteDeadlines(acceptanceAfter: roundTrip))
     }

@@ -46,6 +46,12 @@ package indirect enum JSONValue: Hashable, Sendable {
         if case .number(let digits) = self { Int(digits) } else { nil }
     }
 
+    /// A number of tokens that a client or a backend tells, who may tell anything: within what adds up safely.
+    package var tokenCount: Int? { integer.map { min(max($0, 0), 1 << 40) } }
+
+    /// Nanoseconds that a backend tells, within an hour.
+    package var toldSpan: Duration? { integer.map { .nanoseconds(min(max($0, 0), 3_600_000_000_000)) } }
+
     package var double: Double? {
         if case .number(let digits) = self { Double(digits) } else { nil }
     }

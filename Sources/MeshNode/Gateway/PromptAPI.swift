@@ -60,8 +60,9 @@ package struct PromptRequest: Sendable {
         promptTokens = max(Self.textBytes(of: document, api: api) / 4, 1)
         maxTokens =
             switch api.dialect {
-            case .ollama: document["options"]?["num_predict"]?.integer
-            case .openai: document["max_completion_tokens"]?.integer ?? document["max_tokens"]?.integer
+            // Below zero: until the model ends, or the context is full.
+            case .ollama: document["options"]?["num_predict"].flatMap { $0.integer ?? 0 < 0 ? nil : $0.tokenCount }
+            case .openai: document["max_completion_tokens"]?.tokenCount ?? document["max_tokens"]?.tokenCount
             }
     }
 

@@ -82,11 +82,11 @@ package struct ReplyDecoder {
         let reason = FinishReason(word: document["done_reason"]?.text)
         events.append(.finished(callCount > 0 && reason == .stop ? .toolCalls : reason))
         var usage = Usage(
-            promptTokens: document["prompt_eval_count"]?.integer ?? 0,
-            completionTokens: document["eval_count"]?.integer ?? 0)
-        usage.load = document["load_duration"]?.integer.map { .nanoseconds($0) }
-        usage.prefill = document["prompt_eval_duration"]?.integer.map { .nanoseconds($0) }
-        usage.decode = document["eval_duration"]?.integer.map { .nanoseconds($0) }
+            promptTokens: document["prompt_eval_count"]?.tokenCount ?? 0,
+            completionTokens: document["eval_count"]?.tokenCount ?? 0)
+        usage.load = document["load_duration"]?.toldSpan
+        usage.prefill = document["prompt_eval_duration"]?.toldSpan
+        usage.decode = document["eval_duration"]?.toldSpan
         events.append(.usage(usage))
     }
 
@@ -126,10 +126,10 @@ package enum BackendUsage {
         let counts = document["usage"].flatMap { $0.members == nil ? nil : $0 }
         let timings = document["timings"].flatMap { $0.members == nil ? nil : $0 }
         guard counts != nil || timings != nil else { return nil }
-        let prefillTokens = timings?["prompt_n"]?.integer
+        let prefillTokens = timings?["prompt_n"]?.tokenCount
         var usage = Usage(
-            promptTokens: counts?["prompt_tokens"]?.integer ?? prefillTokens ?? 0,
-            completionTokens: counts?["completion_tokens"]?.integer ?? timings?["predicted_n"]?.integer ?? 0)
+            promptTokens: counts?["prompt_tokens"]?.tokenCount ?? prefillTokens ?? 0,
+            completionTokens: counts?["completion_tokens"]?.tokenCount ?? timings?["predicted_n"]?.tokenCount ?? 0)
         usage.prefillTokens = prefillTokens
         usage.prefill = timings?["prompt_ms"]?.double.map(\.asMilliseconds)
         usage.decode = timings?["predicted_ms"]?.double.map(\.asMilliseconds)

@@ -121,12 +121,12 @@ package struct ReplyRelay {
 
     private static func usage(of value: JSONValue) -> Usage? {
         if let told = BackendUsage.openAI(value) { return told }
-        guard let evaluated = value["eval_count"]?.integer else { return nil }
+        guard let evaluated = value["eval_count"]?.tokenCount else { return nil }
         var usage = Usage(
-            promptTokens: value["prompt_eval_count"]?.integer ?? 0, completionTokens: evaluated)
-        usage.load = value["load_duration"]?.integer.map { .nanoseconds($0) }
-        usage.prefill = value["prompt_eval_duration"]?.integer.map { .nanoseconds($0) }
-        usage.decode = value["eval_duration"]?.integer.map { .nanoseconds($0) }
+            promptTokens: value["prompt_eval_count"]?.tokenCount ?? 0, completionTokens: evaluated)
+        usage.load = value["load_duration"]?.toldSpan
+        usage.prefill = value["prompt_eval_duration"]?.toldSpan
+        usage.decode = value["eval_duration"]?.toldSpan
         return usage
     }
 }

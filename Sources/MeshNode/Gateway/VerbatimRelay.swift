@@ -77,11 +77,11 @@ package struct VerbatimRelay {
         guard document["done"]?.isTrue ?? false else { return }
         isComplete = true
         var usage = Usage(
-            promptTokens: document["prompt_eval_count"]?.integer ?? 0,
-            completionTokens: document["eval_count"]?.integer ?? pieceCount)
-        usage.load = document["load_duration"]?.integer.map { .nanoseconds($0) }
-        usage.prefill = document["prompt_eval_duration"]?.integer.map { .nanoseconds($0) }
-        usage.decode = document["eval_duration"]?.integer.map { .nanoseconds($0) }
+            promptTokens: document["prompt_eval_count"]?.tokenCount ?? 0,
+            completionTokens: document["eval_count"]?.tokenCount ?? pieceCount)
+        usage.load = document["load_duration"]?.toldSpan
+        usage.prefill = document["prompt_eval_duration"]?.toldSpan
+        usage.decode = document["eval_duration"]?.toldSpan
         self.usage = usage
     }
 

@@ -50,7 +50,12 @@ package final class PasswordChecker: Sendable {
         return try await inLane { PasswordHash.verify(coreKey.mixed(into: normal), against: hash) }
     }
 
-    func makeVerifier(_ password: String) async throws(Problem) -> PasswordVerifier {
+    /// Refuses where others' verifiers need the core key and this node has lost it: without, the new one would be worth
+    /// guessing at on any edge node's disk.
+    package func makeVerifier(_ password: String, like others: UserTable) async throws(Problem) -> PasswordVerifier {
+        guard coreKey != nil || !others.sorted.contains(where: { $0.verifier.encoded.hasPrefix(Self.keyedMark) }) else {
+            throw .noCoreKey
+        }
         let (limits, coreKey) = (limits, coreKey)
         let made = try await inLane { Self.makeVerifier(password, limits: limits, coreKey: coreKey) }
         guard let made else { throw .core(.overloaded) }

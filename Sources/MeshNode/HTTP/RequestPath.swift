@@ -11,8 +11,13 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
 
     /// Decoded segments; empty for `/`.
     package let segments: [String]
-    /// The raw query after `?`, not decoded; nil without one.
-    package let query: String?
+    /// In order; values decoded, empty for items without one.
+    private let items: [QueryItem]
+
+    private struct QueryItem: Hashable, Sendable {
+        let name: String
+        let value: String
+    }
 
     private static let slashTolerant = [["mesh", "v1", "kv"], ["mesh", "v1", "topics"], ["v1", "models"]]
 
@@ -21,7 +26,7 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
         guard bytes.count <= Self.targetBytesMax else { throw .tooLong }
         guard bytes.first == UInt8(ascii: "/") else { throw .notAPath }
         let pathEnd = bytes.firstIndex(of: UInt8(ascii: "?")) ?? bytes.endIndex
-        query = pathEnd == bytes.endIndex ? nil : String(decoding: bytes[(pathEnd + 1)...], as: UTF8.self)
+        items = try Self.items(bytes[min(pathEnd + 1, bytes.endIndex)...])
 
         var decoded: [String] = []
         if pathEnd > 1 {
@@ -38,16 +43,18 @@ package struct RequestPath: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "/" + segments.joined(separator: "/") }
 
-    /// The decoded value of the first query item named `name`; nil when absent or not decodable.
-    package func queryValue(_ name: String) -> String? {
-        guard let query else { return nil }
-        for item in query.split(separator: "&") {
-            let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts[0] == name else { continue }
-            guard parts.count == 2 else { return "" }
-            return try? Self.unescape(parts[1].utf8.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }[...])
+    /// The value of the first query item of that name; nil where there is none.
+    package func queryValue(_ name: String) -> String? { items.first { $0.name == name }?.value }
+
+    /// What does not decode is refused: a condition that was misread would be none.
+    private static func items(_ query: ArraySlice<UInt8>) throws(RequestPathRefusal) -> [QueryItem] {
+        var items: [QueryItem] = []
+        for item in query.split(separator: UInt8(ascii: "&")) {
+            let parts = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count == 2 ? parts[1].map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 } : []
+            items.append(QueryItem(name: try unescape(parts[0]), value: try unescape(value[...])))
         }
-        return nil
+        return items
     }
 
     private static func decode(
@@ -122,7 +129,7 @@ package enum RequestPathRefusal: Error, Hashable, Sendable {
         case .dotSegment: "the path has a dot segment; write the path that is meant"
         case .encodedSlash: "an encoded slash is accepted only in kv keys, topics and model ids"
         case .brokenEscape: "a percent sign must be followed by two hexadecimal digits"
-        case .notUTF8: "the decoded path is not UTF-8"
+        case .notUTF8: "the decoded path or query is not UTF-8"
         case .forbiddenCharacter: "the path holds a control character or a backslash"
         }
     }

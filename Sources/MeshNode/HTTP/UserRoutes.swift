@@ -35,6 +35,9 @@ struct UserRoutes {
         guard let name = UserName(wanted.username.normalised) else {
             throw Problem.invalid("A user name has 1 to 64 bytes and no control characters.")
         }
+        guard Self.canStand(inPath: name.text) else {
+            throw Problem.invalid("A user name has no slashes and is not `.` or `..`: it is part of addresses.")
+        }
         guard !name.text.hasPrefix(LocalDoor.namePrefix) else {
             throw Problem.invalid(
                 "Names that begin with `\(LocalDoor.namePrefix)` are kept for nodes' own command lines.")
@@ -42,12 +45,21 @@ struct UserRoutes {
         guard let role = Role(name: wanted.role ?? "user") else { throw Problem.unknownRole }
         try Self.checkLength(ofPassword: wanted.password)
         guard surface.core.view.authority.users[name] == nil else { throw Problem.refused(.userExists) }
-        let verifier = try await surface.passwords.makeVerifier(wanted.password)
+        let verifier = try await makeVerifier(wanted.password)
         _ = try await surface.commit(.createUser(name: name, verifier: verifier, role: role))
         return Response.json(.created) { text in
             text.field("username", name.text)
             text.field("role", role.description)
         }
+    }
+
+    private func makeVerifier(_ password: String) async throws(Problem) -> PasswordVerifier {
+        try await surface.passwords.makeVerifier(password, like: surface.core.view.authority.users)
+    }
+
+    /// What no path can name could never be removed again (`RequestPath`).
+    static func canStand(inPath name: String) -> Bool {
+        !name.contains("/") && !name.contains("\\") && name != "." && name != ".."
     }
 
     /// Counts from the next request on; sessions go on.
@@ -79,7 +91,7 @@ struct UserRoutes {
             guard caller.role == .admin else { throw Problem.auth(.roleTooLow(needed: .admin)) }
             guard surface.core.view.authority.users[name] != nil else { throw Problem.refused(.unknownUser) }
         }
-        let verifier = try await surface.passwords.makeVerifier(wanted.password)
+        let verifier = try await makeVerifier(wanted.password)
         _ = try await surface.commit(.setPassword(name: name, verifier: verifier))
         _ = try await surface.commit(.revokeAllSessions(of: name, except: caller.session))
         return .noContent

@@ -123,9 +123,11 @@ final class ValueHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if reply.body.readableBytes > 0 { context.write(wrapOutboundOut(.body(reply.body)), promise: nil) }
         if turn.closes { return end(context) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        drain(context)
+        // What would end the connection waits for the requests that came before it, too.
+        guard self.turn == nil else { return }
         for event in heldEvents { context.fireUserInboundEventTriggered(event) }
         heldEvents = []
-        drain(context)
     }
 
     private func end(_ context: ChannelHandlerContext) {

@@ -123,6 +123,10 @@ struct ValueRequest: Sendable {
 
     private static func entityTag(_ revision: LogIndex) -> String { "\"\(revision)\"" }
 
+    private static func isOneTag(_ text: String) -> Bool {
+        text.count > 2 && text.hasPrefix("\"") && text.dropFirst().firstIndex(of: "\"") == text.indices.last
+    }
+
     /// Several tags, `If-Match: *` and tags on `If-None-Match` are legal HTTP, but nothing that a compare-and-set needs;
     /// they are refused rather than half obeyed.
     private static func condition(_ path: RequestPath, _ fields: HTTPFields) throws(Problem) -> ValueCondition {
@@ -132,10 +136,11 @@ struct ValueRequest: Sendable {
             else { throw .invalid("`lock=NAME` goes with `token=TOKEN`, and without other conditions.") }
             return .ifHolding(try LockRoutes.name(lock), token: LogIndex(token))
         }
+        guard path.queryValue("token") == nil else { throw .invalid("`token=TOKEN` goes with `lock=NAME`.") }
         switch (fields[.ifMatch], fields[.ifNoneMatch]) {
         case (nil, nil): return .none
         case (nil, "*"?): return .ifNoneMatchAny
-        case (let tag?, nil) where tag.count > 2 && tag.hasPrefix("\"") && tag.hasSuffix("\""):
+        case (let tag?, nil) where isOneTag(tag):
             // A tag that is no revision of ours matches nothing, and revision 0 is never given.
             return .ifMatch(LogIndex(UInt64(tag.dropFirst().dropLast()) ?? 0))
         default:
