@@ -227,6 +227,20 @@ struct GatewayPeerTests {
         }
     }
 
+    @Test("a stream from a node that has been declared dead ends soon, though nobody closes it")
+    func diesInStream() async throws {
+        try await withPair { mesh, edge, core, backend in
+            backend.behaviour = .answer(["first", "second"], pause: .seconds(8))
+            async let answer = GatewayTestClient.send(
+                "POST", "/v1/chat/completions", port: edge.port, mesh.authorization, body: GatewayPromptTests.chatStream
+            )
+            try await eventually { backend.answering == 1 }
+            mesh.setState(core.identity.nodeID, .dead)
+            let told = try await answer.body
+            #expect(told.contains("first") && told.contains("error") && !told.contains("second"), "\(told)")
+        }
+    }
+
     @Test("a dead member is no candidate, and a prompt without one is refused with the reasons")
     func deadMember() async throws {
         try await withPair { mesh, edge, core, _ in
